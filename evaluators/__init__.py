@@ -1,0 +1,1 @@
+"""What a good embedding is: losses, retrieval, the NNI evaluator."""

@@ -1,0 +1,1 @@
+"""Runs: NNI trials, recipes, retraining, reports."""

@@ -1,0 +1,1 @@
+"""What can be searched, and the networks that are found."""

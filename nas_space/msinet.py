@@ -1,0 +1,225 @@
+"""The MSI backbone and the plain network of a genotype.
+
+Source: MSINet (CVPR 2023), section 3.3; where the paper's figure and its authors' code differ
+(one 1x1 convolution behind both branches, or one behind each), the code is followed, because its
+parameter count is the paper's (decision 1).
+"""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nas_space.genotype import Genotype
+from nas_space.interactions import INTERACTIONS
+from nas_space.layers import LightConv3x3, conv_bn, initialise
+
+# B pictures, C channels, D numbers of a feature, H x W pixels of the image, h x w of a map
+
+STEM_CHANNELS = 64
+STAGE_CHANNELS = (256, 384, 512)
+LOCAL_CHANNELS = 128
+
+SlotFactory = Callable[[str, int], nn.Module]
+"""(label, channels of a branch) -> the module that stands in the slot."""
+
+CellWidth = Literal["out", "in"]
+"""Branches have a quarter of the cell's output channels (the published network), or of its input
+channels (the supernet of the authors' code)."""
+
+
+class Cell(nn.Module):
+    """Two branches of different depth that meet in two slots.
+
+    ``out = relu(a + b + shortcut)``. Branch a has one light 3x3 before and one between the slots,
+    branch b three each by default: receptive fields of 5x5 and 13x13.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        slot: SlotFactory,
+        *,
+        name: str,
+        depths: tuple[int, int],
+        cell_width: CellWidth,
+    ) -> None:
+        super().__init__()
+        mid = (outputs if cell_width == "out" else inputs) // 4
+        self.enter_a, self.enter_b = _conv_bn_relu(inputs, mid), _conv_bn_relu(inputs, mid)
+        self.first_a, self.first_b = (_light_stack(mid, depth) for depth in depths)
+        self.slot0 = slot(f"{name}_slot0", mid)
+        self.second_a, self.second_b = (_light_stack(mid, depth) for depth in depths)
+        self.slot1 = slot(f"{name}_slot1", mid)
+        self.leave_a, self.leave_b = conv_bn(mid, outputs), conv_bn(mid, outputs)
+        self.shortcut = conv_bn(inputs, outputs) if inputs != outputs else nn.Identity()
+
+    def forward(self, x: Float[Tensor, "B C h w"]) -> Float[Tensor, "B O h w"]:
+        """Both branches, joined in the slots, and the shortcut."""
+        pair = self.first_a(self.enter_a(x)), self.first_b(self.enter_b(x))
+        a, b = self.slot0(pair)
+        a, b = self.slot1((self.second_a(a), self.second_b(b)))
+        return torch.relu(self.leave_a(a) + self.leave_b(b) + self.shortcut(x))
+
+
+def _conv_bn_relu(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(*conv_bn(inputs, outputs), nn.ReLU(inplace=True))
+
+
+def _light_stack(channels: int, depth: int) -> nn.Sequential:
+    return nn.Sequential(*(LightConv3x3(channels, channels) for _ in range(depth)))
+
+
+class Maps(NamedTuple):
+    """What the backbone hands to the heads; sizes for an image of 256 x 128."""
+
+    middle: Float[Tensor, "B M h w"]
+    """Input of the local head: 384 x 16 x 8."""
+    last: Float[Tensor, "B C h w"]
+    """Input of the global head: 512 x 16 x 8."""
+
+
+class MSIBackbone(nn.Module):
+    """Stem and six cells; the slots are filled by a factory.
+
+    Args:
+        slot: makes the module of a slot from its label and its channels.
+        width: factor on all channels; 1 is the published network.
+        depths: light 3x3 convolutions per half of branch a and of branch b.
+        cell_width: what the branches' channels are a quarter of.
+
+    Raises:
+        ValueError: if the width leaves a branch without a channel.
+    """
+
+    def __init__(
+        self,
+        slot: SlotFactory,
+        *,
+        width: float = 1.0,
+        depths: tuple[int, int] = (1, 3),
+        cell_width: CellWidth = "out",
+    ) -> None:
+        super().__init__()
+        stem, *stages = (round(width * c) for c in (STEM_CHANNELS, *STAGE_CHANNELS))
+        if stem < 4:
+            raise ValueError(f"A width of {width} leaves {stem} stem channels: 4 are needed.")
+        self.stem = nn.Sequential(
+            *conv_bn(3, stem, 7, stride=2), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, padding=1)
+        )
+        channels = [stem]
+        cells, self.downs = nn.ModuleList(), nn.ModuleList()
+        for stage, outputs in enumerate(stages):
+            for place in range(2):
+                cells.append(
+                    Cell(
+                        channels[-1],
+                        outputs,
+                        slot,
+                        name=f"cell{2 * stage + place}",
+                        depths=depths,
+                        cell_width=cell_width,
+                    )
+                )
+                channels.append(outputs)
+            if stage < 2:
+                self.downs.append(nn.Sequential(*_conv_bn_relu(outputs, outputs), nn.AvgPool2d(2)))
+        self.cells = cells
+        self.middle_channels, self.channels = stages[1], stages[2]
+
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> Maps:
+        """The maps of the second and the third stage, at a 16th of the image's size."""
+        x = self.stem(images)
+        x = self.downs[0](self.cells[1](self.cells[0](x)))
+        middle = self.downs[1](self.cells[3](self.cells[2](x)))
+        return Maps(middle, self.cells[5](self.cells[4](middle)))
+
+
+class HeadOutput(NamedTuple):
+    """One head's features of a batch."""
+
+    pooled: Float[Tensor, "B D"]
+    """``v``: the triplet loss and the in-domain inference use it."""
+    normalised: Float[Tensor, "B D"]
+    """``n = bn(fc(v))``: the identity classifier uses it."""
+
+
+class Head(nn.Module):
+    """``v -> n = bn(fc(v))``; the bias of the normalisation stays 0 (BNNeck)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.fc = nn.Linear(channels, channels, bias=False)
+        self.bn = nn.BatchNorm1d(channels)
+        self.bn.bias.requires_grad_(False)
+
+    def forward(self, pooled: Float[Tensor, "B D"]) -> HeadOutput:
+        """Features before and after the neck."""
+        return HeadOutput(pooled, self.bn(self.fc(pooled)))
+
+
+Feature = Literal["pooled", "normalised"]
+"""Which feature an image is described by: ``concat(v, f_v)`` or ``concat(n, f_n)``."""
+
+
+class MSINet(nn.Module):
+    """The network of a genotype; needs torch alone.
+
+    2,328,035 parameters (identity classifiers belong to the training, not to the network) for the
+    published genotype at width 1, and 1.13 GMACs at 256 x 128.
+
+    Args:
+        genotype: of the MSI space.
+        width: factor on all channels.
+        feature: which features ``forward`` returns.
+        depths: light 3x3 convolutions per half of either branch.
+        cell_width: what the branches' channels are a quarter of.
+    """
+
+    def __init__(
+        self,
+        genotype: Genotype,
+        *,
+        width: float = 1.0,
+        feature: Feature = "pooled",
+        depths: tuple[int, int] = (1, 3),
+        cell_width: CellWidth = "out",
+    ) -> None:
+        super().__init__()
+        self.feature: Feature = feature
+        self.backbone = MSIBackbone(
+            lambda label, channels: INTERACTIONS[genotype.slots[label]](channels),
+            width=width,
+            depths=depths,
+            cell_width=cell_width,
+        )
+        local = round(width * LOCAL_CHANNELS)
+        self.reduce = nn.Conv2d(self.backbone.middle_channels, local, 1)
+        self.global_head = Head(self.backbone.channels)
+        self.local_head = Head(2 * local)
+        initialise(self)
+
+    @property
+    def dimensions(self) -> int:
+        """Length D of the embedding: 768 at width 1."""
+        return self.backbone.channels + 2 * self.reduce.out_channels
+
+    def heads(self, images: Float[Tensor, "B 3 H W"]) -> tuple[HeadOutput, HeadOutput]:
+        """Outputs of the global and the local head, for the losses.
+
+        The local head sees the means of the map's upper and lower half, one behind the other.
+        """
+        middle, last = self.backbone(images)
+        v = last.mean(dim=(2, 3))
+        f_v = F.adaptive_avg_pool2d(self.reduce(middle), (2, 1)).flatten(1)
+        return self.global_head(v), self.local_head(f_v)
+
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
+        """Embedding of unit length: both heads' features, one behind the other."""
+        outputs = self.heads(images)
+        parts = [out.pooled if self.feature == "pooled" else out.normalised for out in outputs]
+        return F.normalize(torch.cat(parts, dim=1), dim=1)

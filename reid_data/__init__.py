@@ -1,0 +1,1 @@
+"""Images, identities, cameras: data sets, splits and batches."""

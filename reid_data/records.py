@@ -1,0 +1,59 @@
+"""The words of a ReID data set: a sighting, its parts, and the rules it is evaluated by."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+JUNK = -1
+"""Identity of pictures that every evaluation leaves out (Market-1501's ``-1_...`` files)."""
+
+DISTRACTOR = 0
+"""Identity of gallery pictures that belong to nobody: they stay, and count as wrong."""
+
+
+@dataclass(frozen=True, order=True)
+class Sighting:
+    """One picture of one identity by one camera.
+
+    Attributes:
+        identity: as the data set numbers it; ``-1`` is junk, ``0`` a distractor.
+        camera: as the data set numbers it, or -1 where it does not say.
+        path: of the picture file.
+    """
+
+    identity: int
+    camera: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a data set is evaluated.
+
+    Attributes:
+        camera_rule: leave out, per query, gallery pictures of the same identity *and* camera.
+        junk: identities dropped everywhere.
+        distractors: gallery identities that count as wrong and are never queries.
+    """
+
+    camera_rule: bool = True
+    junk: frozenset[int] = frozenset({JUNK})
+    distractors: frozenset[int] = frozenset({DISTRACTOR})
+
+
+@dataclass(frozen=True)
+class ReidDataset:
+    """A data set in its three parts, each sorted; training and test identities are disjoint.
+
+    Attributes:
+        name: as the catalog knows it.
+        train: pictures to search and train on.
+        query: pictures asked for.
+        gallery: pictures searched in; junk is already dropped, distractors are not.
+        protocol: the rules of this data set.
+    """
+
+    name: str
+    train: tuple[Sighting, ...]
+    query: tuple[Sighting, ...]
+    gallery: tuple[Sighting, ...]
+    protocol: Protocol = Protocol()

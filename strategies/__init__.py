@@ -1,0 +1,1 @@
+"""How to search: NNI one-shot strategies and their pure parts."""
