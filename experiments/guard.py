@@ -31,7 +31,9 @@ def guarded_environment(env: Mapping[str, str]) -> dict[str, str]:
     """
     guarded = {name: value for name, value in env.items() if name != MARK}
     guarded["NODE_OPTIONS"] = _with_preload(env.get("NODE_OPTIONS", ""))
-    guarded["PATH"] = os.pathsep.join(_put_first(_interpreter_folder(), env.get("PATH", os.defpath)))
+    guarded["PATH"] = os.pathsep.join(
+        _put_first(_interpreter_folder(), env.get("PATH", os.defpath))
+    )
     for name in ("no_proxy", "NO_PROXY"):
         known = [host for host in env.get(name, "").split(",") if host]
         guarded[name] = ",".join([*known, *(host for host in _HERE if host not in known)])

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nas_space.genotype import Genotype
+from nas_space.heads import EmbeddingNetwork, Feature, Head, HeadOutput
 from nas_space.interactions import INTERACTIONS
 from nas_space.layers import LightConv3x3, conv_bn, initialise
 
@@ -139,34 +140,7 @@ class MSIBackbone(nn.Module):
         return Maps(middle, self.cells[5](self.cells[4](middle)))
 
 
-class HeadOutput(NamedTuple):
-    """One head's features of a batch."""
-
-    pooled: Float[Tensor, "B D"]
-    """``v``: the triplet loss and the in-domain inference use it."""
-    normalised: Float[Tensor, "B D"]
-    """``n = bn(fc(v))``: the identity classifier uses it."""
-
-
-class Head(nn.Module):
-    """``v -> n = bn(fc(v))``; the bias of the normalisation stays 0 (BNNeck)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.fc = nn.Linear(channels, channels, bias=False)
-        self.bn = nn.BatchNorm1d(channels)
-        self.bn.bias.requires_grad_(False)
-
-    def forward(self, pooled: Float[Tensor, "B D"]) -> HeadOutput:
-        """Features before and after the neck."""
-        return HeadOutput(pooled, self.bn(self.fc(pooled)))
-
-
-Feature = Literal["pooled", "normalised"]
-"""Which feature an image is described by: ``concat(v, f_v)`` or ``concat(n, f_n)``."""
-
-
-class MSINet(nn.Module):
+class MSINet(EmbeddingNetwork):
     """The network of a genotype; needs torch alone.
 
     2,328,035 parameters (identity classifiers belong to the training, not to the network) for the
@@ -189,8 +163,7 @@ class MSINet(nn.Module):
         depths: tuple[int, int] = (1, 3),
         cell_width: CellWidth = "out",
     ) -> None:
-        super().__init__()
-        self.feature: Feature = feature
+        super().__init__(feature)
         self.backbone = MSIBackbone(
             lambda label, channels: INTERACTIONS[genotype.slots[label]](channels),
             width=width,
@@ -215,11 +188,6 @@ class MSINet(nn.Module):
         """
         middle, last = self.backbone(images)
         v = last.mean(dim=(2, 3))
-        f_v = F.adaptive_avg_pool2d(self.reduce(middle), (2, 1)).flatten(1)
+        halves = F.adaptive_avg_pool2d(self.reduce(middle), (2, 1)).squeeze(3)
+        f_v = halves.transpose(1, 2).flatten(1)
         return self.global_head(v), self.local_head(f_v)
-
-    def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
-        """Embedding of unit length: both heads' features, one behind the other."""
-        outputs = self.heads(images)
-        parts = [out.pooled if self.feature == "pooled" else out.normalised for out in outputs]
-        return F.normalize(torch.cat(parts, dim=1), dim=1)

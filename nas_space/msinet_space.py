@@ -43,7 +43,7 @@ class MSINetSpace(ModelSpace):  # type: ignore[misc]
             return choice
 
         self.backbone = MSIBackbone(slot, width=width, depths=depths, cell_width=cell_width)
-        self.neck = nn.BatchNorm1d(self.backbone.channels)
+        self.neck = nn.BatchNorm1d(self.backbone.channels, track_running_stats=False)
         self.neck.bias.requires_grad_(False)
         initialise(self)
 

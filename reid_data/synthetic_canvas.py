@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 Colour = tuple[int, int, int]
 Point = tuple[float, float, float]
+_T = TypeVar("_T")
 
 
 class Texture(StrEnum):
@@ -52,6 +54,31 @@ def from_hsv(hue: float, saturation: float, value: float) -> Colour:
     saturation, value = (min(max(part, 0.0), 1.0) for part in (saturation, value))
     red, green, blue = colorsys.hsv_to_rgb(hue % 1.0, saturation, value)
     return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def pick_one(
+    rng: np.random.Generator, options: Sequence[_T], weights: Sequence[int] | None = None
+) -> _T:
+    """One of the options, with chances in proportion to `weights` (or all alike)."""
+    heights = np.cumsum(weights if weights is not None else [1] * len(options))
+    return options[int(np.searchsorted(heights, rng.random() * heights[-1], side="right"))]
+
+
+def varied(rng: np.random.Generator, palette: Sequence[tuple[float, float, float]]) -> Colour:
+    """A colour near one of a palette of (hue, saturation, value)."""
+    hue, saturation, value = pick_one(rng, palette)
+    shift = rng.random(3) - 0.5
+    return from_hsv(hue + 0.05 * shift[0], saturation + 0.2 * shift[1], value + 0.2 * shift[2])
+
+
+def varied_pair(
+    rng: np.random.Generator, palette: Sequence[tuple[float, float, float]]
+) -> tuple[Colour, Colour]:
+    """Two colours near those of a palette that can be told apart."""
+    first = second = varied(rng, palette)
+    while sum(abs(a - b) for a, b in zip(first, second, strict=True)) < 150:
+        second = varied(rng, palette)
+    return first, second
 
 
 def shaded(colour: Colour, factor: float) -> Colour:
@@ -119,15 +146,8 @@ class Canvas:
     ) -> None:
         """Notes a rounded stroke through the joints, as near as its middle plus `bias`."""
         pixels, radius = [self.pixel(joint) for joint in joints], width * self.scale / 2
-
-        def paint() -> None:
-            for (x0, y0), (x1, y1) in pairwise(pixels):
-                self._draw.line((x0, y0, x1, y1), fill=colour, width=max(1, round(2 * radius)))
-            for x, y in pixels:
-                self._draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
-
         near = sum(self.nearness(joint) for joint in joints) / len(joints)
-        self.add(near + bias, paint)
+        self.add(near + bias, lambda: self._stroke(pixels, radius, colour))
 
     def ball(
         self, centre: Point, radii: tuple[float, float], colour: Colour, *, bias: float = 0.0
@@ -145,6 +165,12 @@ class Canvas:
             (foot_x + across * self.scale, self.pixel((0.0, 0.0, z))[1]) for across, z in outline
         ]
         self.add(near, lambda: self._print(pixels, cloth))
+
+    def _stroke(self, pixels: Sequence[tuple[float, float]], radius: float, colour: Colour) -> None:
+        for (x0, y0), (x1, y1) in pairwise(pixels):
+            self._draw.line((x0, y0, x1, y1), fill=colour, width=max(1, round(2 * radius)))
+        for x, y in pixels:
+            self._draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
 
     def _print(self, pixels: Sequence[tuple[float, float]], cloth: Cloth) -> None:
         self._draw.polygon(pixels, fill=cloth.colour)

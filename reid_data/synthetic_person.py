@@ -10,15 +10,33 @@ from typing import Literal
 
 import numpy as np
 
-from reid_data.synthetic_canvas import Canvas, Cloth, Colour, Texture, from_hsv, shaded
+from reid_data.synthetic_canvas import (
+    Canvas,
+    Cloth,
+    Colour,
+    Texture,
+    pick_one,
+    shaded,
+    varied,
+    varied_pair,
+)
+
+VIEWS = (0.3, 2.9, 1.5, -0.9, -2.3, 0.9, -1.6, 2.2, -0.3)
+"""Yaws that cameras take in turn: front, back, side and between."""
 
 SKIN: tuple[Colour, ...] = ((244, 208, 177), (224, 172, 128), (176, 120, 82), (110, 72, 50))
-HAIR: tuple[Colour, ...] = ((28, 22, 20), (84, 54, 32), (196, 154, 88), (150, 66, 36), (150, 150, 150))
+HAIR: tuple[Colour, ...] = (
+    (28, 22, 20),
+    (84, 54, 32),
+    (196, 154, 88),
+    (150, 66, 36),
+    (150, 150, 150),
+)
 # hue, saturation, value; jittered for each garment
 SUMMER = (
-    (0.00, 0.80, 0.80), (0.07, 0.80, 0.90), (0.14, 0.75, 0.92), (0.33, 0.60, 0.60),
-    (0.50, 0.60, 0.70), (0.60, 0.70, 0.75), (0.78, 0.50, 0.65), (0.92, 0.50, 0.90),
-    (0.00, 0.00, 0.95), (0.00, 0.00, 0.50), (0.00, 0.00, 0.14),
+    (0.00, 0.70, 0.75), (0.08, 0.65, 0.85), (0.14, 0.60, 0.88), (0.33, 0.50, 0.60),
+    (0.58, 0.55, 0.65), (0.66, 0.55, 0.60), (0.85, 0.40, 0.75), (0.00, 0.00, 0.92),
+    (0.00, 0.00, 0.50), (0.00, 0.00, 0.14),
 )  # fmt: skip
 WINTER = (
     (0.00, 0.55, 0.45), (0.05, 0.50, 0.55), (0.10, 0.35, 0.70), (0.22, 0.35, 0.40),
@@ -70,43 +88,42 @@ class Person:
 
 def person(rng: np.random.Generator, *, domain: int) -> Person:
     """Draws an identity; domain 0 wears summer clothes, domain 1 dark coats and caps."""
-
-    def pick[T](options: Sequence[T], weights: Sequence[float] | None = None) -> T:
-        heights = np.cumsum(weights or [1.0] * len(options))
-        return options[int(np.searchsorted(heights, rng.random() * heights[-1], side="right"))]
-
-    def colour() -> Colour:
-        hue, saturation, value = pick(WINTER if domain else SUMMER)
-        jitter = rng.random(3) - 0.5
-        return from_hsv(hue + 0.05 * jitter[0], saturation + 0.2 * jitter[1], value + 0.2 * jitter[2])
-
-    def garment(textures: Sequence[Texture], weights: Sequence[float]) -> Cloth:
-        first, second = colour(), colour()
-        while sum(abs(a - b) for a, b in zip(first, second, strict=True)) < 150:
-            second = colour()
-        return Cloth(first, second, pick(textures, weights), period=0.07 + 0.08 * rng.random())
-
+    palette = WINTER if domain else SUMMER
     return Person(
         height=0.9 + 0.18 * rng.random(),
         build=0.8 + 0.5 * rng.random(),
-        skin=pick(SKIN),
-        hair=pick(HAIR),
-        hair_style=pick(("short", "long", "bun", "bald"), (4, 3, 1, 1)),
-        hat=colour() if rng.random() < (0.4 if domain else 0.2) else None,
-        upper=garment(tuple(Texture), (3, 2, 2, 1, 2, 2, 2)),
-        sleeve=pick(("long", "short", "raglan"), (4, 0.5, 1) if domain else (2, 3, 1)),
-        hem=pick((0.50, 0.46, 0.34), (1, 2, 3) if domain else (3, 2, 0.5)),
-        logo=bool(rng.random() < 0.3),
-        lower=garment((Texture.PLAIN, Texture.VERTICAL, Texture.CHECKS, Texture.DOTS), (6, 1, 1, 1)),
-        lower_cut=pick(("trousers", "shorts", "skirt"), (6, 0.5, 1) if domain else (3, 2, 2)),
-        shoes=colour(),
-        carried=pick(
-            ("nothing", "backpack", "shoulder bag", "handbag", "suitcase", "umbrella"),
-            (2, 2, 2, 2, 1, 1),
+        skin=pick_one(rng, SKIN),
+        hair=pick_one(rng, HAIR),
+        hair_style=pick_one(rng, ("short", "long", "bun", "bald"), (4, 3, 1, 1)),
+        hat=varied(rng, palette) if rng.random() < (0.4 if domain else 0.2) else None,
+        upper=_garment(rng, palette, tuple(Texture), (8, 2, 1, 1, 1, 1, 2)),
+        sleeve=pick_one(rng, ("long", "short", "raglan"), (8, 1, 2) if domain else (4, 6, 2)),
+        hem=pick_one(rng, (0.50, 0.46, 0.34), (2, 4, 6) if domain else (6, 4, 1)),
+        logo=bool(rng.random() < 0.25),
+        lower=_garment(rng, palette, (Texture.PLAIN, Texture.VERTICAL, Texture.CHECKS), (8, 1, 1)),
+        lower_cut=pick_one(
+            rng, ("trousers", "shorts", "skirt"), (12, 1, 2) if domain else (6, 4, 4)
         ),
-        carried_colour=colour(),
-        side=pick((-1, 1)),
-    )  # fmt: skip
+        shoes=varied(rng, palette),
+        carried=pick_one(
+            rng,
+            ("nothing", "backpack", "shoulder bag", "handbag", "suitcase", "umbrella"),
+            (4, 2, 2, 2, 1, 1),
+        ),
+        carried_colour=varied(rng, palette),
+        side=pick_one(rng, (-1, 1)),
+    )
+
+
+def _garment(
+    rng: np.random.Generator,
+    palette: Sequence[tuple[float, float, float]],
+    textures: Sequence[Texture],
+    weights: Sequence[int],
+) -> Cloth:
+    first, second = varied_pair(rng, palette)
+    texture = pick_one(rng, textures, weights)
+    return Cloth(first, second, texture, period=0.07 + 0.08 * rng.random())
 
 
 def draw_person(canvas: Canvas, person: Person, *, stride: float) -> None:
@@ -117,7 +134,7 @@ def draw_person(canvas: Canvas, person: Person, *, stride: float) -> None:
         person: the identity.
         stride: phase of the step, in radians.
     """
-    canvas.scale *= person.height
+    canvas.scale *= person.height * (0.9 if person.carried == "umbrella" else 1.0)
     hands = {side: _arm(canvas, person, side, stride) for side in (-1, 1)}
     for side in (-1, 1):
         _leg(canvas, person, side, stride)
@@ -148,9 +165,7 @@ def _leg(canvas: Canvas, person: Person, side: int, stride: float) -> None:
     canvas.limb((ankle, toe), 0.055, person.shoes, bias=0.01)
 
 
-def _arm(
-    canvas: Canvas, person: Person, side: int, stride: float
-) -> tuple[float, float, float]:
+def _arm(canvas: Canvas, person: Person, side: int, stride: float) -> tuple[float, float, float]:
     """Notes one arm and says where its hand is."""
     swing = -0.55 * side * math.sin(stride)
     holds = person.carried == "umbrella" and side == person.side
@@ -229,6 +244,8 @@ def _carried(canvas: Canvas, person: Person, hand: tuple[float, float, float]) -
         canvas.limb(((x * 1.2, -0.18, 0.24), (x * 1.2, -0.18, 0.08)), 0.15, colour)
         canvas.limb(((x * 1.2, -0.18, 0.20), (x * 1.2, -0.18, 0.12)), 0.05, dark, bias=0.01)
     elif person.carried == "umbrella":
-        canvas.limb(((x, y, z), (x * 0.8, y * 0.5, 1.05)), 0.015, dark, bias=0.05)
-        canvas.ball((x * 0.6, 0.03, 1.03), (0.24, 0.075), colour, bias=0.15)
-        canvas.ball((x * 0.6, 0.03, 0.995), (0.20, 0.025), dark, bias=0.16)
+        canvas.limb(((x, y, z), (x * 0.5, y * 0.5, 1.10)), 0.018, dark, bias=0.05)
+        turns = (math.pi * step / 12 for step in range(13))
+        dome = [(0.25 * math.cos(turn), 1.03 + 0.15 * math.sin(turn)) for turn in turns]
+        ribs = Cloth(colour, shaded(colour, 0.75), Texture.VERTICAL, 0.16)
+        canvas.drape((*dome, (-0.12, 1.05), (0.0, 1.03), (0.12, 1.05)), ribs, near=0.2)

@@ -1,0 +1,114 @@
+"""How weights are moved: optimiser, learning rate and its schedule, as frozen values."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import cos, pi
+from typing import Literal, NamedTuple
+
+from torch.nn import Parameter
+from torch.optim import SGD, AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
+
+_WARMUP_START = 0.01
+_CHOICES = {"name": ("sgd", "adamw"), "schedule": ("multistep", "cosine", "one_cycle")}
+
+
+class Descent(NamedTuple):
+    """An optimiser and the schedule of its learning rate.
+
+    Attributes:
+        optimizer: of the weights.
+        scheduler: to be stepped once per ``interval``.
+        interval: "step" for every batch, "epoch" for every epoch.
+    """
+
+    optimizer: Optimizer
+    scheduler: LRScheduler
+    interval: Literal["step", "epoch"]
+
+
+@dataclass(frozen=True)
+class WeightOptimiser:
+    """Settings of a descent; the defaults are those of MSINet's search (CVPR 2023, section 4.1).
+
+    Attributes:
+        name: "sgd" or "adamw".
+        learning_rate: the highest.
+        momentum: of SGD.
+        weight_decay: coupled for SGD, decoupled for AdamW.
+        schedule: "multistep" and "cosine" begin with a linear warm-up from 0.01 of the rate and
+            change once per epoch; "one_cycle" rises from 1/25 over the first 30 % of all batches
+            and falls to 0 along cosines, has no warm-up, and moves the momentum against the rate.
+        warmup_epochs: epochs until the full rate.
+        milestones: epochs at which "multistep" multiplies the rate by ``gamma``.
+        gamma: of "multistep".
+
+    Raises:
+        ValueError: a name is unknown or a number outside its range.
+    """
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    learning_rate: float = 0.025
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    schedule: Literal["multistep", "cosine", "one_cycle"] = "multistep"
+    warmup_epochs: int = 10
+    milestones: tuple[int, ...] = (150, 225, 300)
+    gamma: float = 0.1
+
+    def __post_init__(self) -> None:
+        for setting, choices in _CHOICES.items():
+            if getattr(self, setting) not in choices:
+                raise ValueError(
+                    f"The weight optimiser's {setting} is {getattr(self, setting)!r}: use one of"
+                    f" {', '.join(choices)}."
+                )
+        if self.learning_rate < 0 or self.weight_decay < 0 or self.warmup_epochs < 0:
+            raise ValueError(
+                f"The weight optimiser's learning rate {self.learning_rate}, weight decay"
+                f" {self.weight_decay} and warm-up of {self.warmup_epochs} epochs must all be at"
+                " least 0."
+            )
+
+    def factor(self, epoch: int, epochs: int) -> float:
+        """Share of the learning rate in an epoch of a "multistep" or "cosine" schedule.
+
+        Args:
+            epoch: counted from 0.
+            epochs: of the whole run.
+        """
+        if epoch < self.warmup_epochs:
+            return _WARMUP_START + (1 - _WARMUP_START) * epoch / self.warmup_epochs
+        if self.schedule == "cosine":
+            done = (epoch - self.warmup_epochs) / max(1, epochs - self.warmup_epochs)
+            return (1 + cos(pi * min(1.0, done))) / 2
+        return float(self.gamma ** sum(milestone <= epoch for milestone in self.milestones))
+
+    def build(
+        self, parameters: Iterable[Parameter], *, epochs: int, steps_per_epoch: int
+    ) -> Descent:
+        """The optimiser and its schedule for a run.
+
+        Args:
+            parameters: what moves; frozen ones are left out.
+            epochs: of the whole run.
+            steps_per_epoch: batches of an epoch.
+        """
+        moving = [parameter for parameter in parameters if parameter.requires_grad]
+        optimizer: Optimizer
+        if self.name == "sgd":
+            optimizer = SGD(
+                moving,
+                lr=self.learning_rate,
+                momentum=self.momentum,
+                weight_decay=self.weight_decay,
+            )
+        else:
+            optimizer = AdamW(moving, lr=self.learning_rate, weight_decay=self.weight_decay)
+        if self.schedule == "one_cycle":
+            cycle = OneCycleLR(
+                optimizer, max_lr=self.learning_rate, total_steps=epochs * steps_per_epoch
+            )
+            return Descent(optimizer, cycle, "step")
+        by_epoch = LambdaLR(optimizer, lambda epoch: self.factor(epoch, epochs))
+        return Descent(optimizer, by_epoch, "epoch")

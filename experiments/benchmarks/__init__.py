@@ -1,0 +1,1 @@
+"""Measurements: scripts that write their records, and the records."""

@@ -1,0 +1,135 @@
+"""``reid-nas compare``: run an NNI experiment, show it live, and end with a table.
+
+The experiment itself is plain ``nnictl create``; this command watches it from outside.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.interrupts import Interrupted, deferred, raising
+from experiments.live import Live, describe
+from experiments.manager import Manager, ManagerFailedError, TunerLateError, free_port, start
+from experiments.processes import Family
+from experiments.table import Result, table, write_summary
+from experiments.trials import Trial
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one comparison.
+
+    Args:
+        argv: ``--config FILE`` of an NNI experiment, and ``--port P`` for its web UI.
+
+    Returns:
+        0 if every trial finished, 1 if one failed or NNI did, 2 if there is no such YAML, 128 plus
+        the signal's number if interrupted.
+    """
+    parser = argparse.ArgumentParser(prog="reid-nas compare", description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="an NNI experiment (YAML)")
+    parser.add_argument(
+        "--port", type=int, help="for the web UI; default: the first free from 8080"
+    )
+    arguments = parser.parse_args(argv)
+    config: Path = arguments.config
+    if not config.is_file():
+        print(
+            f"There is no file {config}: --config needs an NNI experiment (YAML).", file=sys.stderr
+        )
+        return 2
+    try:
+        with raising():
+            return _with_one_retry(config, arguments.port)
+    except (ManagerFailedError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except Interrupted as interrupt:
+        return interrupt.exit_status
+
+
+def _with_one_retry(config: Path, port: int | None) -> int:
+    try:
+        return compare(config, port)
+    except TunerLateError:
+        print("The machine was too busy for NNI's tuner to connect in time: trying once more.")
+        return compare(config, port)
+
+
+def compare(config: Path, port: int | None) -> int:
+    """Run the experiment of ``config`` to its end and leave no process behind.
+
+    Args:
+        config: the NNI YAML file.
+        port: for the web UI; None for the first free one.
+
+    Raises:
+        ManagerFailedError: if NNI fails before a trial has started.
+        Interrupted: if a signal comes before the experiment has started.
+    """
+    family = Family()
+    try:
+        manager = start(config, free_port(port), family)
+        print(f"Experiment {manager.experiment} runs; web UI: {manager.url}", flush=True)
+        return _attend(manager)
+    finally:
+        with deferred():
+            family.end()
+
+
+def _attend(manager: Manager) -> int:
+    trials: list[Trial] = []
+    status, failure = 0, None
+    live = Live(sys.stdout)
+    try:
+        for trials in manager.follow():
+            live.show([describe(trial, time.time()) for trial in trials])
+    except TunerLateError:
+        manager.stop()
+        raise
+    except ManagerFailedError as error:
+        status, failure = 1, str(error)
+    except Interrupted as interrupt:
+        status, failure = interrupt.exit_status, f"Stopped by {interrupt}."
+        print("Stopping the trials; once more to kill them at once.", flush=True)
+    manager.stop()
+    return report(manager, trials, status=status, failure=failure)
+
+
+def report(
+    manager: Manager, trials: Sequence[Trial], *, status: int = 0, failure: str | None = None
+) -> int:
+    """Show and save what finished, say what failed, and return the exit status.
+
+    Args:
+        manager: the experiment's, which has ended.
+        trials: all of the experiment.
+        status: what to return if no trial failed.
+        failure: a sentence on what ended the experiment early.
+    """
+    results = [result for trial in trials if (result := _result(trial)) is not None]
+    failures = {trial: words for trial in trials if (words := trial.failure()) is not None}
+    if results:
+        print(f"\n{table(results)}\n\nThe same in {write_summary(results, manager.folder)}")
+    for trial, words in failures.items():
+        print(f"\nTrial {trial.number} failed ({trial.folder}):\n{words}")
+    print(
+        f"\nShow it again: reid-nas nnictl view {manager.experiment} --port {manager.port}"
+        f"  (end that: reid-nas nnictl stop {manager.experiment})",
+        flush=True,
+    )
+    if failures:
+        print(f"{len(failures)} of {len(trials)} trials failed; see above.", file=sys.stderr)
+    if failure is not None:
+        print(failure, file=sys.stderr)
+    if not trials and status == 0:
+        print("The experiment ended without a trial; see its YAML.", file=sys.stderr)
+    return status or int(bool(failures) or not trials)
+
+
+def _result(trial: Trial) -> Result | None:
+    try:
+        return trial.result()
+    except ValueError:
+        return None  # `Trial.failure` says so

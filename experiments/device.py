@@ -1,0 +1,20 @@
+"""Where a run computes."""
+
+import torch
+
+from experiments.recipes import Recipe
+
+
+def device_of(recipe: Recipe) -> torch.device:
+    """The recipe's device; ``"auto"`` is a GPU where there is one.
+
+    Raises:
+        ValueError: if it asks for a GPU that is not there.
+    """
+    if recipe.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            "The recipe asks for device 'cuda' and torch sees none: set device to 'auto' or 'cpu',"
+            " or install a driver and a CUDA build of torch."
+        )
+    gpu = recipe.device == "cuda" or (recipe.device == "auto" and torch.cuda.is_available())
+    return torch.device("cuda" if gpu else "cpu")

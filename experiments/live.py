@@ -1,0 +1,133 @@
+"""Lines that show how trials stand: redrawn in place on a terminal, appended to a log."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from experiments.trials import Trial
+
+
+@dataclass(frozen=True)
+class Line:
+    """How one trial stands.
+
+    Attributes:
+        text: what it is and does; a change of it is worth a line in a log.
+        left: the time it still needs, or an empty text.
+        ended: whether it will change no more.
+    """
+
+    text: str
+    left: str = ""
+    ended: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.text}, {self.left} left" if self.left else self.text
+
+
+@runtime_checkable
+class Screen(Protocol):
+    """What `Live` needs of a stream."""
+
+    def write(self, text: str, /) -> object:
+        """Append ``text``."""
+
+    def flush(self) -> object:
+        """Let readers have it now."""
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+
+
+class Live:
+    """Shows the lines on a stream.
+
+    Args:
+        stream: a terminal, or a file or pipe that is to be read later.
+        quiet: seconds a log keeps silent about a trial after a line on it, unless it ends.
+        clock: seconds that only grow.
+    """
+
+    def __init__(
+        self, stream: Screen, *, quiet: float = 15.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stream = stream
+        self._quiet = quiet
+        self._clock = clock
+        self._terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._drawn = 0
+        self._said: dict[int, tuple[str, float]] = {}
+
+    def show(self, lines: Sequence[Line]) -> None:
+        """Bring the display up to date; a trial keeps its place in ``lines``."""
+        if self._terminal:
+            self._redraw(lines)
+        else:
+            self._append(lines)
+        self._stream.flush()
+
+    def _redraw(self, lines: Sequence[Line]) -> None:
+        width, height = shutil.get_terminal_size()
+        shown = [str(line)[: width - 1] for line in lines][-(height - 1) :]
+        up = f"\x1b[{self._drawn}F\x1b[0J" if self._drawn else ""
+        self._stream.write(up + "".join(f"{line}\n" for line in shown))
+        self._drawn = len(shown)
+
+    def _append(self, lines: Sequence[Line]) -> None:
+        now = self._clock()
+        for place, line in enumerate(lines):
+            text, since = self._said.get(place, ("", -self._quiet))
+            first = place not in self._said
+            if line.text != text and (first or line.ended or now - since >= self._quiet):
+                self._stream.write(f"{line}\n")
+                self._said[place] = (line.text, now)
+
+
+def describe(trial: Trial, now: float) -> Line:
+    """How ``trial`` stands at ``now``, in seconds since 1970."""
+    try:
+        progress = trial.progress()
+        result = trial.result()
+    except ValueError as error:
+        return Line(f"trial {trial.number}  {error}", ended=trial.ended)
+    name = f"trial {trial.number}"
+    if progress is not None:
+        name += f"  {progress.strategy:<6} seed {progress.seed}"
+    if trial.ended:
+        return Line(f"{name}  {_outcome(trial)}", ended=True)
+    if progress is None:
+        return Line(f"{name}  {'starting' if trial.status == 'RUNNING' else 'waiting'}")
+    text = f"{name}  {progress.stage}"
+    if progress.epochs:
+        text += f" {progress.epoch}/{progress.epochs}"
+    if result is None and progress.retrieval is not None:
+        text += f"  held-out mAP {100 * progress.retrieval:.2f} %"
+    left = progress.seconds_left_at(now)
+    return Line(text, "" if left is None else duration(left))
+
+
+def duration(seconds: float) -> str:
+    """``42 s``, ``3 min 05 s`` or ``2 h 07 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _outcome(trial: Trial) -> str:
+    failure = trial.failure()
+    if failure is not None:
+        return f"failed: {failure.splitlines()[-1]}"
+    result = trial.result()
+    if result is None:
+        return trial.status.lower()
+    return (
+        f"done  mAP {100 * result.mAP:.2f} %  rank-1 {100 * result.rank1:.2f} %"
+        f"  in {result.minutes:.1f} min"
+    )

@@ -1,0 +1,203 @@
+"""Recipes: everything that decides what a run does, as functions returning frozen values.
+
+Each docstring says what the recipe costs and what it must reach; measured figures stand in
+``RESULTS.md`` with commit, hardware and seed.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from evaluators.optimisation import WeightOptimiser
+from nas_space.heads import Feature
+from nas_space.msinet import CellWidth
+from reid_data.transforms import Augmentation
+from reid_data.twin_split import TwinShares
+from strategies.differentiable import ArchOptimiser
+from strategies.enas import ControllerSettings
+from strategies.tcm import MemorySettings
+
+StrategyName = Literal["tcm", "darts", "enas", "random"]
+
+
+@dataclass(frozen=True)
+class Data:
+    """Which pictures, and how they are handed out.
+
+    Attributes:
+        name: of the data set, as the catalog knows it.
+        height: of a picture, pixels.
+        width: of a picture, pixels.
+        held_out: share of the training identities that guides the search; never searched on.
+        identities: P, identities of a batch.
+        images: K, pictures of each.
+    """
+
+    name: str = "market1501"
+    height: int = 256
+    width: int = 128
+    held_out: float = 0.1
+    identities: int = 16
+    images: int = 4
+
+
+@dataclass(frozen=True)
+class Space:
+    """The MSI space and its network.
+
+    Attributes:
+        width: factor on all channels.
+        cell_width: what the supernet's branches are a quarter of.
+    """
+
+    width: float = 1.0
+    cell_width: CellWidth = "out"
+
+
+@dataclass(frozen=True)
+class Search:
+    """How an architecture is searched.
+
+    Attributes:
+        epochs: of the search.
+        split: of the searched pictures; ``"own"`` is the strategy's: twins for TCM, a closed set
+            for the others.
+        loss: ``"own"`` is the strategy's: the memories for TCM, ID + triplet for the others.
+        genotype: of the last epoch, or of the one with the best held-out mAP.
+        weights: how the supernet's weights move.
+        arch: how alpha moves, for TCM and DARTS alike (decision 5).
+        controller: of ENAS.
+        augmentation: of both sides.
+    """
+
+    epochs: int = 350
+    split: Literal["own", "twin", "closed_set"] = "own"
+    loss: Literal["own", "contrastive", "id_triplet"] = "own"
+    genotype: Literal["last", "best"] = "last"
+    weights: WeightOptimiser = WeightOptimiser()
+    arch: ArchOptimiser = ArchOptimiser()
+    controller: ControllerSettings = ControllerSettings()
+    augmentation: Augmentation = Augmentation()
+
+
+@dataclass(frozen=True)
+class Retrain:
+    """How the found network is trained from scratch, on all training identities.
+
+    Attributes:
+        epochs: of the training.
+        weights: how its weights move.
+        augmentation: of the pictures.
+        smoothing: of the identity labels.
+        triplet: weight of the triplet loss.
+        margin: of the triplet loss.
+        feature: what an image is described by at the test.
+    """
+
+    epochs: int = 350
+    weights: WeightOptimiser = WeightOptimiser(learning_rate=0.065)
+    augmentation: Augmentation = Augmentation()
+    smoothing: float = 0.1
+    triplet: float = 1.0
+    margin: float = 0.3
+    feature: Feature = "pooled"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One run: a search, the retraining of what it found, and the test.
+
+    Attributes:
+        name: of the recipe.
+        strategy: how to search.
+        seed: of splits, weights, batches, augmentation and the strategy.
+        data: the pictures.
+        space: what is searched.
+        twin: how TCM divides the identities.
+        memory: of TCM.
+        search: the search.
+        retrain: the retraining.
+        device: where to compute; ``"auto"`` is a GPU where there is one.
+    """
+
+    name: str
+    strategy: StrategyName = "tcm"
+    seed: int = 0
+    data: Data = Data()
+    space: Space = Space()
+    twin: TwinShares = TwinShares()
+    memory: MemorySettings = MemorySettings()
+    search: Search = Search()
+    retrain: Retrain = Retrain()
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+def market1501() -> Recipe:
+    """The paper's budgets on Market-1501: 350 epochs of search and 350 of retraining at 256x128.
+
+    Not run here: a GPU and the data set are needed.
+    """
+    return Recipe(name="market1501", data=Data(name="market1501"))
+
+
+def msmt17() -> Recipe:
+    """The paper's budgets on MSMT17 (train and val lists): 350 + 350 epochs at 256x128.
+
+    Not run here: a GPU and the data set are needed.
+    """
+    return Recipe(name="msmt17", data=Data(name="msmt17"))
+
+
+def quickstart() -> Recipe:
+    """The whole way at toy size: embedded persons at 64x32, a quarter of the channels.
+
+    About a minute and a half per strategy on 2 cores. What it shows is that everything works; its
+    figures say nothing about which strategy is better.
+    """
+    fast = WeightOptimiser(learning_rate=0.1, schedule="one_cycle")
+    mild = Augmentation(flip=0.5, pad=4, erasing=0.0)
+    return Recipe(
+        name="quickstart",
+        data=Data(name="synthetic_persons", height=64, width=32, held_out=0.15),
+        space=Space(width=0.25),
+        search=Search(
+            epochs=6,
+            weights=replace(fast, learning_rate=0.05),
+            arch=ArchOptimiser(learning_rate=0.02, milestones=()),
+            augmentation=mild,
+        ),
+        retrain=Retrain(epochs=12, weights=fast, augmentation=mild, feature="normalised"),
+    )
+
+
+def vehicles() -> Recipe:
+    """A folder of vehicles in Market-1501 layout, at 64x64 and half of the channels.
+
+    The retraining's settings are those ``benchmarks/laptop_recipe.py`` found.
+    """
+    base = quickstart()
+    return replace(
+        base,
+        name="vehicles",
+        data=Data(name="market_layout", height=64, width=64),
+        space=Space(width=0.5),
+        search=replace(base.search, epochs=12),
+        retrain=replace(base.retrain, epochs=20),
+    )
+
+
+RECIPES: Mapping[str, Callable[[], Recipe]] = {
+    recipe.__name__: recipe for recipe in (quickstart, vehicles, market1501, msmt17)
+}
+"""Recipes by name; a new one is a function above and a name here."""
+
+
+def recipe_named(name: str) -> Recipe:
+    """The recipe of that name.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if name not in RECIPES:
+        raise ValueError(f"No recipe {name!r}: expected one of {', '.join(RECIPES)}.")
+    return RECIPES[name]()

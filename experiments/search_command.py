@@ -1,0 +1,56 @@
+"""``reid-nas search``: one search, retraining and test without a manager."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.allocator import keep_large_blocks
+from experiments.config import override
+from experiments.trial import guarded_against_tracebacks
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one recipe.
+
+    Args:
+        argv: ``--recipe NAME [--set FIELD=VALUE ...] --out FOLDER``.
+
+    Returns:
+        0 when the run finished, 1 when it failed.
+    """
+    parser = argparse.ArgumentParser(prog="reid-nas search", description=__doc__)
+    parser.add_argument("--recipe", required=True, help="name of a recipe")
+    parser.add_argument(
+        "--set",
+        action="append",
+        nargs="+",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="set a field of the recipe by its dotted name",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="the run folder")
+    arguments = parser.parse_args(argv)
+    settings = [setting for group in arguments.set for setting in group]
+    keep_large_blocks()
+
+    def work() -> None:
+        from experiments.recipes import recipe_named
+        from experiments.run import Reporter, run
+        from experiments.table import table
+
+        recipe = override(recipe_named(arguments.recipe), _pairs(settings))
+        print(table([run(recipe, arguments.out, Reporter())]))
+
+    return guarded_against_tracebacks(work, arguments.out.parent)
+
+
+def _pairs(settings: Sequence[str]) -> dict[str, Any]:
+    """``FIELD=VALUE`` texts as a mapping."""
+    pairs: dict[str, Any] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise ValueError(f"--set {setting!r} names no value: write FIELD=VALUE.")
+        pairs[name] = value
+    return pairs

@@ -1,0 +1,84 @@
+"""What a trial says of itself, read from its folder.
+
+NNI mixes up the parameters it shows when trials run side by side; a trial's run folder does not. A
+trial keeps one run folder inside NNI's folder for the trial, with ``progress.json``, at the end
+``metrics.json``, and ``error.txt`` if it failed.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.progress import PROGRESS_FILE, Progress
+from experiments.table import RESULT_FILE, Result
+
+ERROR_FILE = "error.txt"
+
+_ENDED = ("SUCCEEDED", "FAILED", "USER_CANCELED", "SYS_CANCELED", "EARLY_STOPPED")
+_TAIL = 15
+
+
+@dataclass(frozen=True, order=True)
+class Trial:
+    """A trial as NNI's manager lists it.
+
+    Attributes:
+        number: NNI's sequence number, from 0.
+        id: NNI's name for it.
+        status: ``WAITING``, ``RUNNING``, ``SUCCEEDED``, ``FAILED``, ...
+        folder: NNI's folder for the trial, ``$NNI_OUTPUT_DIR`` of a local one.
+    """
+
+    number: int
+    id: str
+    status: str
+    folder: Path
+
+    @property
+    def ended(self) -> bool:
+        """Whether it will change no more."""
+        return self.status in _ENDED
+
+    def progress(self) -> Progress | None:
+        """Where it stands; None before its first report."""
+        file = self._newest(PROGRESS_FILE)
+        return None if file is None else Progress.read(file)
+
+    def result(self) -> Result | None:
+        """What it reached; None if it has not finished."""
+        file = self._newest(RESULT_FILE)
+        return None if file is None else Result.read(file)
+
+    def failure(self) -> str | None:
+        """Why it failed: the end of its error message; None if it has not.
+
+        Taken from the run folder, or from standard error when the trial broke before it had one.
+        A trial that ended without a result failed too, whatever NNI says.
+        """
+        if not self.ended:
+            return None
+        try:
+            result = self.result()
+        except ValueError as error:
+            return str(error)
+        if self.status == "SUCCEEDED" and result is not None:
+            return None
+        return self._last_words() or (
+            f"It ended as {self.status} without a result or an error message; look into"
+            f" {self.folder}."
+        )
+
+    def _last_words(self) -> str:
+        for file in (self._newest(ERROR_FILE), self.folder / "trial.stderr"):
+            if file is not None and file.is_file():
+                lines = file.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()
+                if lines:
+                    return "\n".join(lines[-_TAIL:])
+        return ""
+
+    def _newest(self, name: str) -> Path | None:
+        found = sorted(self.folder.glob(f"*/{name}"), key=lambda file: (_age(file), file))
+        return found[-1] if found else None
+
+
+def _age(file: Path) -> float:
+    return file.stat().st_mtime

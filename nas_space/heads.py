@@ -1,0 +1,60 @@
+"""Heads of an embedding network, and what every such network offers."""
+
+from abc import ABC, abstractmethod
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+# B pictures, D numbers of a feature, H x W pixels of the image
+
+
+class HeadOutput(NamedTuple):
+    """One head's features of a batch."""
+
+    pooled: Float[Tensor, "B D"]
+    """``v``: the triplet loss and the in-domain inference use it."""
+    normalised: Float[Tensor, "B D"]
+    """``n = bn(fc(v))``: the identity classifier uses it."""
+
+
+class Head(nn.Module):
+    """``v -> n = bn(fc(v))``; the bias of the normalisation stays 0 (BNNeck)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.fc = nn.Linear(channels, channels, bias=False)
+        self.bn = nn.BatchNorm1d(channels)
+        self.bn.bias.requires_grad_(False)
+
+    def forward(self, pooled: Float[Tensor, "B D"]) -> HeadOutput:
+        """Features before and after the neck."""
+        return HeadOutput(pooled, self.bn(self.fc(pooled)))
+
+
+Feature = Literal["pooled", "normalised"]
+"""Which feature an image is described by: ``concat(v, f_v)`` or ``concat(n, f_n)``."""
+
+
+class EmbeddingNetwork(nn.Module, ABC):
+    """A network with one or more heads, whose features describe an image.
+
+    Args:
+        feature: which features ``forward`` returns.
+    """
+
+    def __init__(self, feature: Feature = "pooled") -> None:
+        super().__init__()
+        self.feature: Feature = feature
+
+    @abstractmethod
+    def heads(self, images: Float[Tensor, "B 3 H W"]) -> tuple[HeadOutput, ...]:
+        """Outputs of each head, for the losses."""
+
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
+        """Embedding of unit length: the features of all heads, one behind the other."""
+        outputs = self.heads(images)
+        parts = [out.pooled if self.feature == "pooled" else out.normalised for out in outputs]
+        return F.normalize(torch.cat(parts, dim=1), dim=1)

@@ -1,0 +1,43 @@
+"""What holds for every test: shapes are checked, and a test that cannot run says why."""
+
+import os
+from pathlib import Path
+
+import hypothesis
+import pytest
+import torch
+from jaxtyping import install_import_hook
+
+PACKAGES = ["reid_data", "nas_space", "strategies", "evaluators", "experiments"]
+REAL_DATA = "REID_TEST_DATA"
+
+# As for mypy, an int may stand where a float is asked for; beartype says no unless told.
+CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+
+install_import_hook(PACKAGES, CHECKER)
+
+hypothesis.settings.register_profile("dev", max_examples=50, deadline=None)
+hypothesis.settings.register_profile(
+    "ci", max_examples=200, deadline=None, derandomize=True, print_blob=True
+)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs real inputs or a CUDA device where there is none."""
+    if not os.environ.get(REAL_DATA):
+        _skip(items, "data", f"set {REAL_DATA} to the folder with the real inputs to run this")
+    if not torch.cuda.is_available():
+        _skip(items, "gpu", "needs a CUDA device, and none is available")
+
+
+def _skip(items: list[pytest.Item], marker: str, reason: str) -> None:
+    for item in items:
+        if item.get_closest_marker(marker):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with the real inputs; only for tests marked ``data``."""
+    return Path(os.environ[REAL_DATA])

@@ -1,0 +1,183 @@
+"""A comparison loses no finished trial, hides no failure, and its last word is a sentence."""
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import psutil
+import pytest
+
+from experiments import compare
+from experiments.manager import Manager, ManagerFailedError, TunerLateError, free_port
+from experiments.processes import Family
+from experiments.table import Result
+from experiments.trials import Trial
+
+LATE = "tuner_command_channel: Tuner did not connect in 10 seconds. Please check tuner log."
+
+
+class Answers(BaseHTTPRequestHandler):
+    """NNI's REST interface, with answers from a script; the last one is repeated."""
+
+    script: list[tuple[dict[str, object], list[dict[str, object]]]]
+
+    def do_GET(self) -> None:
+        status, trials = self.script[0]
+        if self.path == "/api/v1/nni/check-status":
+            self.reply(status)
+        elif self.path == "/api/v1/nni/trial-jobs":
+            self.reply(trials)
+            self.script[:] = self.script[1:] or self.script
+        else:
+            self.send_error(404)
+
+    def reply(self, answer: object) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(answer).encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep the test's output quiet."""
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield Manager(psutil.Process(), server.server_port, "exp", tmp_path, Family())
+        server.shutdown()
+
+
+def job(number: int, status: str) -> dict[str, object]:
+    return {
+        "trialJobId": f"t{number}",
+        "sequenceId": number,
+        "status": status,
+        "logPath": f"/x/{number}",
+    }
+
+
+def state(status: str, *errors: str) -> dict[str, object]:
+    return {"status": status, "errors": list(errors)}
+
+
+def test_trials_are_followed_until_the_experiment_is_done(manager: Manager) -> None:
+    Answers.script = [
+        (state("INITIALIZED"), []),
+        (state("RUNNING"), [job(1, "WAITING"), job(0, "RUNNING")]),
+        (state("DONE"), [job(0, "SUCCEEDED"), job(1, "FAILED")]),
+    ]
+    seen = [[(t.number, t.status) for t in trials] for trials in manager.follow(every=0)]
+    assert seen == [
+        [],
+        [(0, "RUNNING"), (1, "WAITING")],
+        [(0, "SUCCEEDED"), (1, "FAILED")],
+    ]
+
+
+def test_an_experiment_ends_too_when_its_tuner_has_no_more_points(manager: Manager) -> None:
+    Answers.script = [
+        (state("TUNER_NO_MORE_TRIAL"), [job(0, "RUNNING")]),
+        (state("TUNER_NO_MORE_TRIAL"), [job(0, "SUCCEEDED")]),
+    ]
+    assert len(list(manager.follow(every=0))) == 3
+
+
+def test_a_tuner_that_came_late_is_told_from_other_errors(manager: Manager) -> None:
+    Answers.script = [(state("ERROR", LATE), [])]
+    with pytest.raises(TunerLateError, match="within 10 seconds because the machine was busy: run"):
+        list(manager.follow(every=0))
+    Answers.script = [(state("ERROR", "Dispatcher stream error"), [])]
+    with pytest.raises(ManagerFailedError, match=r"an error \(Dispatcher stream error\): its logs"):
+        list(manager.follow(every=0))
+
+
+def test_a_manager_that_is_gone_is_one_sentence(tmp_path: Path) -> None:
+    gone = psutil.Popen(["true"])
+    gone.wait()
+    manager = Manager(gone, free_port(), "exp", tmp_path, Family())
+    with pytest.raises(ManagerFailedError, match="of experiment exp no longer answers at"):
+        list(manager.follow())
+
+
+def test_a_port_is_the_wanted_one_or_the_next_that_is_free() -> None:
+    first = free_port()
+    with socket.create_server(("0.0.0.0", first)):
+        assert free_port() > first
+        with pytest.raises(ValueError, match=f"Port {first} is taken, and NNI's web UI needs"):
+            free_port(first)
+    assert free_port(first) == first
+
+
+@pytest.fixture
+def trials(tmp_path: Path) -> list[Trial]:
+    """One that finished, one that failed."""
+    done, failed = tmp_path / "t0", tmp_path / "t1"
+    (done / "run").mkdir(parents=True)
+    Result("tcm", 0, 0.5, 0.25, 0.5, 1.0, 0.125, 10, 100, 2.0, "abc").write(done / "run")
+    failed.mkdir()
+    (failed / "trial.stderr").write_text("Traceback\nNo data set at /nowhere.\n")
+    return [Trial(0, "t0", "SUCCEEDED", done), Trial(1, "t1", "FAILED", failed)]
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Manager:
+    return Manager(psutil.Process(), 8080, "exp", tmp_path, Family())
+
+
+def test_what_finished_is_shown_and_saved_and_what_failed_is_said(
+    stopped: Manager, trials: list[Trial], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compare.report(stopped, trials) == 1
+    said = capsys.readouterr()
+    assert "tcm          0  50.00   25.00   50.00   100.00  12.50" in said.out
+    assert "Trial 1 failed" in said.out
+    assert "No data set at /nowhere.\n" in said.out
+    assert "reid-nas nnictl view exp --port 8080" in said.out
+    assert said.err == "1 of 2 trials failed; see above.\n"
+    rows = (stopped.folder / "summary.csv").read_text().splitlines()
+    assert rows[1:] == ["tcm,0,0.5,0.25,0.5,1.0,0.125,10,100,2.0,abc"]
+
+
+def test_only_a_comparison_without_failures_and_with_trials_is_a_success(
+    stopped: Manager, trials: list[Trial], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compare.report(stopped, trials[:1]) == 0
+    assert compare.report(stopped, []) == 1
+    assert compare.report(stopped, trials, status=130, failure="Stopped by SIGINT.") == 130
+    assert capsys.readouterr().err.endswith("\nStopped by SIGINT.\n")
+
+
+@pytest.mark.parametrize(("late", "status"), [(1, 0), (2, 1)])
+def test_a_tuner_that_came_late_is_tried_once_more(
+    late: int,
+    status: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    outcomes: list[Exception | int] = [*[TunerLateError("Too late.")] * late, 0]
+
+    def once(_config: Path, _port: int | None) -> int:
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(compare, "compare", once)
+    config = tmp_path / "x.yml"
+    config.touch()
+    assert compare.main(["--config", str(config)]) == status
+    said = capsys.readouterr()
+    assert said.out.count("trying once more") == 1
+    assert said.err == ("" if status == 0 else "Too late.\n")
+
+
+def test_a_missing_yaml_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert compare.main(["--config", "nowhere.yml"]) == 2
+    assert capsys.readouterr().err == (
+        "There is no file nowhere.yml: --config needs an NNI experiment (YAML).\n"
+    )

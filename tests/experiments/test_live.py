@@ -1,0 +1,144 @@
+"""A terminal shows one current line per trial; a log says what changed, seldom, and every end."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from experiments.live import Line, Live, describe, duration
+from experiments.progress import Progress
+from experiments.table import Result
+from experiments.trials import Trial
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+    def screen(self) -> list[str]:
+        """What a terminal of 80 columns shows: only the two movements that `Live` uses."""
+        rows: list[str] = []
+        text = self.getvalue()
+        while text:
+            if text.startswith("\x1b["):
+                up, text = text[2:].split("F", 1)
+                rows = rows[: len(rows) - int(up)]
+                text = text.removeprefix("\x1b[0J")
+            else:
+                row, text = text.split("\n", 1)
+                rows.append(row)
+        return rows
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setenv("LINES", "5")
+    return Terminal()
+
+
+def test_a_terminal_shows_only_the_current_lines(terminal: Terminal) -> None:
+    live = Live(terminal)
+    live.show([Line("a 1")])
+    live.show([Line("a 2"), Line("b 1", "3 s")])
+    live.show([Line("a 3"), Line("b 2", "2 s")])
+    assert terminal.screen() == ["a 3", "b 2, 2 s left"]
+
+
+def test_a_small_terminal_is_never_overrun(terminal: Terminal) -> None:
+    live = Live(terminal)
+    for _ in range(3):
+        live.show([Line(f"trial {i} " + "x" * 30) for i in range(9)])
+    assert terminal.screen() == [f"trial {i} xxxxxxxxxxx" for i in range(5, 9)]
+
+
+def test_a_log_has_a_line_per_change_at_most_every_fifteen_seconds() -> None:
+    log = io.StringIO()
+    # at 10 s: changed, but too early; 15 s: said; 40 s: only the time left changed; 41 s: the end
+    times: Iterator[float] = iter([0.0, 10.0, 15.0, 40.0, 41.0, 60.0])
+    live = Live(log, clock=lambda: next(times))
+    live.show([Line("epoch 1", "9 min")])
+    live.show([Line("epoch 2", "8 min")])
+    live.show([Line("epoch 3", "7 min")])
+    live.show([Line("epoch 3", "6 min")])
+    live.show([Line("done", ended=True)])
+    live.show([Line("done", ended=True)])
+    assert log.getvalue().splitlines() == ["epoch 1, 9 min left", "epoch 3, 7 min left", "done"]
+
+
+def test_trials_in_a_log_do_not_silence_each_other() -> None:
+    log = io.StringIO()
+    live = Live(log, clock=lambda: 0.0)
+    live.show([Line("a")])
+    live.show([Line("a"), Line("b")])
+    live.show([Line("a ends", ended=True), Line("b")])
+    assert log.getvalue().splitlines() == ["a", "b", "a ends"]
+
+
+@given(st.lists(st.lists(st.text("ab", max_size=2), max_size=3), max_size=5))
+def test_the_last_lines_of_a_log_that_ended_are_the_last_state(shows: list[list[str]]) -> None:
+    log = io.StringIO()
+    live = Live(log, clock=lambda: 0.0)
+    for texts in shows:
+        live.show([Line(f"{i} {text}") for i, text in enumerate(texts)])
+    last = [Line(f"{i} ends", ended=True) for i in range(3)]
+    live.show(last)
+    assert log.getvalue().splitlines()[-3:] == [str(line) for line in last]
+
+
+def trial(tmp_path: Path, status: str) -> tuple[Trial, Path]:
+    run = tmp_path / "exp-abc-0123"
+    run.mkdir()
+    return Trial(2, "abc", status, tmp_path), run
+
+
+def test_a_running_trial_tells_stage_epoch_retrieval_and_time_left(tmp_path: Path) -> None:
+    found, run = trial(tmp_path, "RUNNING")
+    Progress("darts", 3, "search", 4, 12, 0.2345, 200.0, updated=1000.0).write(run)
+    line = describe(found, now=1010.0)
+    assert str(line) == (
+        "trial 2  darts  seed 3  search 4/12  held-out mAP 23.45 %, 3 min 10 s left"
+    )
+    assert not line.ended
+
+
+def test_a_trial_without_a_run_folder_waits_or_starts(tmp_path: Path) -> None:
+    assert str(describe(Trial(0, "a", "WAITING", tmp_path), 0.0)) == "trial 0  waiting"
+    assert str(describe(Trial(0, "a", "RUNNING", tmp_path), 0.0)) == "trial 0  starting"
+
+
+def test_an_ended_trial_tells_its_result_or_the_last_line_of_its_error(tmp_path: Path) -> None:
+    found, run = trial(tmp_path, "SUCCEEDED")
+    Progress("tcm", 0, "done").write(run)
+    Result("tcm", 0, 0.5, 0.25, 1, 1, 0, 1, 1, 2.04, "g").write(run)
+    line = describe(found, 0.0)
+    assert str(line) == "trial 2  tcm    seed 0  done  mAP 50.00 %  rank-1 25.00 %  in 2.0 min"
+    assert line.ended
+    (run / "error.txt").write_text("Traceback\nNo such data set.\n")
+    failed = describe(Trial(2, "abc", "FAILED", tmp_path), 0.0)
+    assert str(failed) == "trial 2  tcm    seed 0  failed: No such data set."
+
+
+def test_an_unreadable_progress_file_is_told_and_ends_nothing(tmp_path: Path) -> None:
+    found, run = trial(tmp_path, "RUNNING")
+    (run / "progress.json").write_text("{")
+    assert "is no progress file" in str(describe(found, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (185, "3 min 05 s"),
+        (3599.6, "1 h 00 min"),
+        (7650, "2 h 08 min"),
+    ],
+)
+def test_durations_are_rounded_once(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

@@ -1,0 +1,85 @@
+"""A trial is judged by its run folder: without a result it failed, and its last words say why."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from experiments.table import Result
+from experiments.trials import Trial
+
+RESULT = Result("tcm", 0, 0.5, 0.5, 0.5, 0.5, 0.5, 1, 1, 1.0, "g")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    folder = tmp_path / "experiment-trial-hash"
+    folder.mkdir()
+    return folder
+
+
+def trial(run: Path, status: str) -> Trial:
+    return Trial(0, "a", status, run.parent)
+
+
+def test_a_result_and_success_are_no_failure(run: Path) -> None:
+    RESULT.write(run)
+    assert trial(run, "SUCCEEDED").failure() is None
+    assert trial(run, "SUCCEEDED").result() == RESULT
+
+
+def test_a_running_trial_has_not_failed(run: Path) -> None:
+    (run / "error.txt").write_text("left over")
+    assert trial(run, "RUNNING").failure() is None
+
+
+def test_success_without_a_result_is_a_failure_in_one_sentence(run: Path) -> None:
+    words = trial(run, "SUCCEEDED").failure()
+    assert words == (
+        f"It ended as SUCCEEDED without a result or an error message; look into {run.parent}."
+    )
+
+
+@pytest.mark.parametrize("status", ["FAILED", "USER_CANCELED", "SYS_CANCELED", "EARLY_STOPPED"])
+def test_whatever_ended_it_a_finished_result_is_kept_and_the_failure_told(
+    run: Path, status: str
+) -> None:
+    RESULT.write(run)
+    (run.parent / "trial.stderr").write_text("Segmentation fault\n")
+    assert trial(run, status).result() == RESULT
+    assert trial(run, status).failure() == "Segmentation fault"
+
+
+def test_its_error_file_speaks_before_standard_error_and_only_the_end_is_told(run: Path) -> None:
+    (run.parent / "trial.stderr").write_text("noise\n")
+    (run / "error.txt").write_text("".join(f"line {i}\n" for i in range(40)) + "The sentence.\n")
+    words = trial(run, "FAILED").failure()
+    assert words is not None
+    assert words.splitlines() == [f"line {i}" for i in range(26, 40)] + ["The sentence."]
+
+
+def test_one_that_broke_before_its_run_folder_is_told_from_standard_error(tmp_path: Path) -> None:
+    (tmp_path / "trial.stderr").write_bytes(b"Traceback\n\xff\nModuleNotFoundError: x\n\n")
+    words = Trial(0, "a", "FAILED", tmp_path).failure()
+    assert words is not None
+    assert words.endswith("\nModuleNotFoundError: x")
+    gone = Trial(0, "a", "FAILED", tmp_path / "never made").failure()
+    assert gone is not None
+    assert gone.startswith("It ended as FAILED without")
+
+
+def test_an_unreadable_result_is_a_failure(run: Path) -> None:
+    (run / "metrics.json").write_text("{}")
+    words = trial(run, "SUCCEEDED").failure()
+    assert words is not None
+    assert "is no result of a trial" in words
+
+
+def test_of_several_run_folders_the_newest_counts(run: Path) -> None:
+    old = RESULT.write(run)
+    os.utime(old, (1, 1))
+    again = run.parent / "a folder sorted first"
+    again.mkdir()
+    newer = Result("tcm", 1, 0.5, 0.5, 0.5, 0.5, 0.5, 1, 1, 1.0, "g")
+    newer.write(again)
+    assert trial(run, "SUCCEEDED").result() == newer

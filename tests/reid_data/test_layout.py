@@ -1,0 +1,30 @@
+"""The root is what the user named: the argument first, then one variable, then the other."""
+
+from pathlib import Path
+
+import pytest
+
+from reid_data.layout import data_root, first_few
+
+
+def test_the_argument_comes_before_both_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, argument = Path("/first"), Path("/second"), Path("/argument")
+    monkeypatch.delenv("REID_DATA_ROOT", raising=False)
+    monkeypatch.delenv("FASTREID_DATASETS", raising=False)
+    assert data_root(None) is None
+    monkeypatch.setenv("FASTREID_DATASETS", str(second))
+    assert data_root(None) == second
+    monkeypatch.setenv("REID_DATA_ROOT", str(first))
+    assert data_root(None) == first
+    assert data_root(argument) == argument
+
+
+def test_an_empty_variable_is_no_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REID_DATA_ROOT", "")
+    monkeypatch.delenv("FASTREID_DATASETS", raising=False)
+    assert data_root(None) is None
+
+
+def test_long_lists_are_cut_and_counted() -> None:
+    assert first_few([1, 2, 3, 4, 5]) == "1, 2, 3, 4, 5"
+    assert first_few([1, 2, 3, 4, 5, 6, 7]) == "1, 2, 3, 4, 5 and 2 more"
