@@ -1,5 +1,7 @@
 """The plain network every found one must beat: four strided convolutions."""
 
+from itertools import pairwise
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -15,7 +17,7 @@ class FourLayer(EmbeddingNetwork):
     def __init__(self) -> None:
         super().__init__("normalised")
         layers: list[nn.Module] = []
-        for inputs, outputs in zip(_CHANNELS, _CHANNELS[1:], strict=False):
+        for inputs, outputs in pairwise(_CHANNELS):
             layers += [*conv_bn(inputs, outputs, 3, stride=2), nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*layers)
         self.neck = nn.BatchNorm1d(_CHANNELS[-1])

@@ -24,7 +24,7 @@ from experiments.config import override
 from experiments.provenance import provenance
 from experiments.recipes import Recipe, vehicles
 from experiments.run import test
-from experiments.train import network_of, train
+from experiments.train import TrainingEpoch, network_of, train
 from nas_space.genotype import PUBLISHED
 from nas_space.heads import EmbeddingNetwork
 from reid_data.catalog import load_dataset
@@ -91,7 +91,11 @@ def measure(name: str, *, epochs: int, seed: int) -> list[dict[str, Any]]:
         network = network_of(PUBLISHED["msinet_msmt17"], recipe)
     began = time.monotonic()
     with tqdm(total=epochs, desc=name, unit="epoch") as bar:
-        train(network, dataset.train, recipe, on_epoch=lambda _: bar.update())
+
+        def advance(_: TrainingEpoch) -> None:
+            bar.update()
+
+        train(network, dataset.train, recipe, on_epoch=advance)
     seconds = time.monotonic() - began
     origin = provenance()
     rows = []
