@@ -217,7 +217,7 @@ class ReidEvaluator(Lightning):  # type: ignore[misc]
         data: SearchData,
         *,
         epochs: int,
-        optimiser: WeightOptimiser = WeightOptimiser(),  # noqa: B008 - frozen
+        optimiser: WeightOptimiser = WeightOptimiser(),
         criterion: CriterionFactory | None = None,
         on_epoch: Callable[[EpochReport], None] | None = None,
         precision: Literal["32", "bf16-mixed"] = "32",

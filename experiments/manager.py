@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -106,12 +107,12 @@ class Manager:
         Args:
             patience: seconds to wait.
         """
-        with contextlib.suppress(psutil.Error):
-            self.process.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process.pid, signal.SIGTERM)
         self.family.end(having="NNI_TRIAL_JOB_ID")
         wait_gone([self.process], patience)
 
-    def _ask(self, what: str, *, patience: float = 60.0) -> Any:  # noqa: ANN401 - JSON
+    def _ask(self, what: str, *, patience: float = 60.0) -> Any:
         deadline = time.monotonic() + patience
         while True:
             try:

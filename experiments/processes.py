@@ -6,6 +6,7 @@ what a trial left behind would go on computing. The environment is what all of t
 
 import contextlib
 import os
+import signal
 import time
 import uuid
 from collections.abc import Sequence
@@ -38,20 +39,22 @@ class Family:
             having: name of a variable, to find only those with it in their environment as well,
                 and their descendants.
         """
-        found = {p.pid: p for p in psutil.process_iter() if self._is_member(p, having)}
-        for process in list(found.values()):
-            with contextlib.suppress(psutil.Error):
-                found.update((p.pid, p) for p in process.children(recursive=True))
-        found.pop(os.getpid(), None)
-        return [found[pid] for pid in sorted(found) if alive(found[pid])]
+        parents = {process: _parent(process) for process in psutil.process_iter()}
+        found: set[int] = set()
+        new = {process.pid for process in parents if self._is_member(process, having)}
+        while new:
+            found |= new
+            new = {p.pid for p, parent in parents.items() if parent in new} - found
+        found.discard(os.getpid())
+        return [p for p in sorted(parents, key=_pid) if p.pid in found and alive(p)]
 
     def end(self, *, having: str | None = None, patience: float = 3.0) -> None:
         """Ask the members to end, and kill those still there after ``patience`` seconds."""
         members = self.members(having)
-        _each(members, "terminate")
+        _send(signal.SIGTERM, members)
         wait_gone(members, patience)
         while members := self.members(having):  # one may have started another meanwhile
-            _each(members, "kill")
+            _send(signal.SIGKILL, members)
             wait_gone(members, 1.0)
 
     def _is_member(self, process: psutil.Process, having: str | None) -> bool:
@@ -65,7 +68,7 @@ class Family:
 def alive(process: psutil.Process) -> bool:
     """Whether the process still runs; one that ended unnoticed by its parent does not."""
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
 
@@ -77,7 +80,19 @@ def wait_gone(processes: Sequence[psutil.Process], patience: float) -> None:
         time.sleep(0.1)
 
 
-def _each(processes: Sequence[psutil.Process], action: str) -> None:
+# Not psutil's own children() and kill(): they compare start times, which move with the clock.
+def _parent(process: psutil.Process) -> int | None:
+    try:
+        return process.ppid()
+    except psutil.Error:
+        return None
+
+
+def _pid(process: psutil.Process) -> int:
+    return process.pid
+
+
+def _send(number: signal.Signals, processes: Sequence[psutil.Process]) -> None:
     for process in processes:
-        with contextlib.suppress(psutil.Error):
-            getattr(process, action)()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(process.pid, number)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from evaluators.losses import Criterion, IdTriplet
+from evaluators.losses import IdTriplet
 from evaluators.reid_evaluator import EpochReport, ReidEvaluator
 from experiments.device import device_of
 from experiments.engine import run_one_shot
@@ -137,7 +137,7 @@ def _strategy(recipe: Recipe) -> TCM | DARTS | ENAS:
 def _evaluator(
     recipe: Recipe, data: SearchData, space: MSINetSpace, on_epoch: Callable[[EpochReport], None]
 ) -> ReidEvaluator:
-    def id_triplet(dimensions: int, identities: int) -> Criterion:
+    def id_triplet(dimensions: int, identities: int) -> IdTriplet:
         return IdTriplet(
             dimensions,
             identities,

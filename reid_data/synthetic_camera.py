@@ -68,7 +68,7 @@ def camera(rng: np.random.Generator, *, number: int, domain: int, views: Sequenc
     """
     u = rng.random(14)
     cast = from_hsv(0.38 * number + 0.1 * u[0], 0.3 + 0.15 * u[1], 1.0)
-    light = 0.85 + 0.2 * u[2] if domain else 0.95 + 0.25 * u[2]
+    light = 1.0 + 0.2 * u[2] if domain else 0.95 + 0.25 * u[2]
     red, green, blue = (light * part / 220 for part in cast)
     return Camera(
         yaw=views[(number - 1) % len(views)] + 0.4 * (u[3] - 0.5),
@@ -79,9 +79,9 @@ def camera(rng: np.random.Generator, *, number: int, domain: int, views: Sequenc
         contrast=(0.65 if number % 3 == 0 else 0.95) + 0.15 * u[7],
         level=100.0 if domain else 125.0,
         saturation=0.65 + 0.4 * u[8] - 0.1 * domain,
-        slope=0.7 * (u[9] - 0.5) * (1.4 if domain else 1.0),
+        slope=0.7 * (u[9] - 0.5) * (1.2 if domain else 1.0),
         blur=(0.003, 0.007, 0.011)[number % 3],
-        noise=int(3 + 6 * u[10] + 6 * domain),
+        noise=int(3 + 6 * u[10] + 3 * domain),
         place=(NIGHT if domain else DAY)[number % 5],
         wall=from_hsv(u[11], 0.25 + 0.3 * u[12], 0.35 + 0.5 * ((number * 0.37 + u[0]) % 1.0)),
         ground=from_hsv(u[12], 0.15 + 0.2 * u[11], 0.3 + 0.5 * ((number * 0.61 + u[1]) % 1.0)),

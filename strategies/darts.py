@@ -27,7 +27,7 @@ class DARTS(DifferentiableSearch):
         *,
         arch: ArchOptimiser = DARTS_ARCH,
         split: SplitKind = "closed_set",
-        shares: TwinShares = TwinShares(),  # noqa: B008 - frozen
+        shares: TwinShares = TwinShares(),
         seed: int = 0,
     ) -> None:
         super().__init__(arch=arch, split=split, shares=shares, longer=True, seed=seed)

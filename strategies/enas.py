@@ -184,9 +184,9 @@ class ENAS(RandomOneShot):  # type: ignore[misc]
     def __init__(
         self,
         *,
-        controller: ControllerSettings = ControllerSettings(),  # noqa: B008 - frozen
+        controller: ControllerSettings = ControllerSettings(),
         split: SplitKind = "closed_set",
-        shares: TwinShares = TwinShares(),  # noqa: B008 - frozen
+        shares: TwinShares = TwinShares(),
         seed: int = 0,
     ) -> None:
         super().__init__()

@@ -170,11 +170,11 @@ class TCM(DifferentiableSearch):
     def __init__(
         self,
         *,
-        arch: ArchOptimiser = ArchOptimiser(),  # noqa: B008 - frozen
-        memory: MemorySettings = MemorySettings(),  # noqa: B008 - frozen
+        arch: ArchOptimiser = ArchOptimiser(),
+        memory: MemorySettings = MemorySettings(),
         criterion: Literal["contrastive", "evaluator"] = "contrastive",
         split: SplitKind = "twin",
-        shares: TwinShares = TwinShares(),  # noqa: B008 - frozen
+        shares: TwinShares = TwinShares(),
         seed: int = 0,
     ) -> None:
         if criterion not in ("contrastive", "evaluator"):

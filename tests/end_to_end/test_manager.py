@@ -147,9 +147,11 @@ def laptop(tmp_path: Path) -> Iterator[Laptop]:
 
 def eventually(holds: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + PATIENCE
-    while not holds() and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
+        if holds():
+            return True
         time.sleep(0.1)
-    return holds()
+    return False
 
 
 def ask(port: int, what: str, body: object = None) -> object:

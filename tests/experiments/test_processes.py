@@ -25,9 +25,11 @@ def python(script: str, family: Family | None = None) -> subprocess.Popen[str]:
 
 def eventually(holds: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + 20
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return holds()
+    while time.monotonic() < deadline:
+        if holds():
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def test_one_deaf_to_signals_an_orphan_and_one_without_the_mark_are_all_found_and_ended() -> None:
@@ -42,7 +44,8 @@ def test_one_deaf_to_signals_an_orphan_and_one_without_the_mark_are_all_found_an
     with python(f"{DEAF}print(flush=True); time.sleep(60)", family) as deaf:
         assert deaf.stdout is not None
         deaf.stdout.readline()  # deaf from here on
-        with python(orphan, family), python(unmarked, family):
+        with python(orphan, family) as launcher, python(unmarked, family):
+            launcher.wait()
             assert eventually(lambda: len(family.members()) == 4)
             found = family.members()
             family.end(patience=0.5)

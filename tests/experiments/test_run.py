@@ -1,0 +1,164 @@
+"""A run searches, retrains and tests in this order, and leaves everything it found in its folder."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import reid_data.pictures
+from experiments import trial
+from experiments.config import override
+from experiments.progress import Progress
+from experiments.recipes import Recipe
+from experiments.run import Reporter, run
+from experiments.table import Result
+from nas_space.genotype import Genotype
+from nas_space.msinet import MSINet
+
+
+class Listener:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.intermediate: list[Mapping[str, float]] = []
+        self.final: list[Mapping[str, float]] = []
+
+    def reporter(self) -> Reporter:
+        return Reporter(self.intermediate.append, self.final.append)
+
+
+def test_a_run_leaves_its_configuration_genotype_network_and_metrics(
+    tiny: Recipe, tmp_path: Path
+) -> None:
+    listener = Listener()
+    result = run(tiny, tmp_path / "run", listener.reporter())
+    folder = tmp_path / "run"
+    described = json.loads((folder / "recipe.json").read_text())
+    assert described["recipe"]["search"]["epochs"] == 2
+    assert {"commit", "date", "processor", "torch", "nni"} <= set(described)
+    genotype = Genotype.load(str(folder / "genotype.json"))
+    assert str(genotype) == result.genotype
+    weights = torch.load(folder / "network.pt", weights_only=True)
+    MSINet(genotype, width=tiny.space.width).load_state_dict(weights)
+    assert Result.read(folder / "metrics.json") == result
+    assert Progress.read(folder / "progress.json").stage == "done"
+    lines = (folder / "epochs.jsonl").read_text().splitlines()
+    stages = [json.loads(line)["stage"] for line in lines]
+    assert stages == ["search", "search", "retrain"]
+    assert not any(str(tmp_path) in file.read_text() for file in folder.glob("*.json*"))
+
+
+def test_nni_hears_of_every_search_epoch_and_once_of_the_end(
+    tiny: Recipe, tmp_path: Path
+) -> None:
+    listener = Listener()
+    result = run(tiny, tmp_path / "run", listener.reporter())
+    keys = {"default", "rank1", "entropy", "none_share", "loss"}
+    assert [set(metrics) for metrics in listener.intermediate] == [keys, keys]
+    (final,) = listener.final
+    assert final["default"] == result.mAP
+    assert {"mAP", "rank1", "rank5", "rank10", "mINP", "parameters", "macs"} <= set(final)
+
+
+def test_the_same_seed_gives_the_same_result_to_the_last_digit(
+    tiny: Recipe, tmp_path: Path
+) -> None:
+    torch.manual_seed(1)
+    first = asdict(run(tiny, tmp_path / "a", Reporter()))
+    torch.manual_seed(2)  # whatever ran before in this process
+    again = asdict(run(tiny, tmp_path / "b", Reporter()))
+    assert first | {"minutes": 0} == again | {"minutes": 0}
+
+
+def test_two_searches_that_find_one_genotype_end_with_one_network(
+    tiny: Recipe, tmp_path: Path
+) -> None:
+    random = run(override(tiny, {"strategy": "random"}), tmp_path / "a", Reporter())
+    torch.randn(7)
+    again = run(
+        override(tiny, {"strategy": "random", "search.epochs": 9}), tmp_path / "b", Reporter()
+    )
+    assert (random.genotype, random.mAP, random.mINP) == (again.genotype, again.mAP, again.mINP)
+
+
+def test_no_picture_of_query_or_gallery_reaches_a_network_before_the_test(
+    tiny: Recipe, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained_first: list[bool] = []
+    decoded = reid_data.pictures.decoded
+
+    def watched(path: Path, **size: int) -> Any:
+        if path.parent.name != "bounding_box_train":
+            trained_first.append((tmp_path / "run" / "network.pt").is_file())
+        return decoded(path, **size)
+
+    monkeypatch.setattr(reid_data.pictures, "decoded", watched)
+    run(tiny, tmp_path / "run", Reporter())
+    tested = len(list((tiny_folder / "query").iterdir()))
+    assert len(trained_first) > tested
+    assert all(trained_first)
+
+
+@pytest.mark.parametrize("part", ["bounding_box_train", "query", "bounding_box_test"])
+def test_a_broken_picture_is_named_before_the_search_begins(
+    tiny: Recipe, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    broken = tmp_path / "data"
+    shutil.copytree(tiny_folder, broken)
+    victim = min(path for path in (broken / part).iterdir() if not path.name.startswith("-1"))
+    victim.write_bytes(victim.read_bytes()[:60])
+    monkeypatch.setenv("REID_DATA_ROOT", str(broken))
+    listener = Listener()
+    with pytest.raises(ValueError, match=victim.name):
+        run(tiny, tmp_path / "run", listener.reporter())
+    assert listener.intermediate == []
+    assert Progress.read(tmp_path / "run" / "progress.json").stage == "failed"
+
+
+def fails(tmp_path: Path, recipe: str, monkeypatch: pytest.MonkeyPatch, **parameters: Any) -> str:
+    monkeypatch.setenv("NNI_OUTPUT_DIR", str(tmp_path))
+    monkeypatch.setattr("nni.get_next_parameter", lambda: parameters)
+    assert trial.main(["--recipe", recipe]) == 1
+    (file,) = tmp_path.glob("*/error.txt")
+    return file.read_text().splitlines()[-1]
+
+
+def test_a_trial_without_its_data_says_what_was_expected_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REID_DATA_ROOT", str(tmp_path / "nowhere"))
+    words = fails(tmp_path, "msmt17", monkeypatch)
+    assert "nowhere" in words
+    assert "MSMT17" in words or "msmt17" in words
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"strategy": "bayes"}, "'tcm', 'darts', 'enas', 'random'"),
+        ({"sead": 1}, "seed"),
+        ({"search.epochs": "many"}, "expected int"),
+    ],
+)
+def test_a_trial_with_a_wrong_parameter_ends_with_one_sentence_about_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parameters: dict[str, Any], said: str
+) -> None:
+    words = fails(tmp_path, "quickstart", monkeypatch, **parameters)
+    assert said in words
+    assert next(iter(parameters)) in words
+
+
+def test_an_unforeseen_error_ends_with_a_sentence_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down() -> None:
+        raise KeyError("slot")
+
+    assert trial.guarded_against_tracebacks(break_down, tmp_path) == 1
+    (file,) = tmp_path.glob("*/error.txt")
+    assert "broke with KeyError" in file.read_text()
