@@ -1,4 +1,4 @@
-"""Where a run computes."""
+"""Where a run computes, and with how many threads."""
 
 import torch
 
@@ -18,3 +18,16 @@ def device_of(recipe: Recipe) -> torch.device:
         )
     gpu = recipe.device == "cuda" or (recipe.device == "auto" and torch.cuda.is_available())
     return torch.device("cuda" if gpu else "cpu")
+
+
+def use_threads(recipe: Recipe) -> None:
+    """Give torch the recipe's number of CPU threads, for the whole process.
+
+    Raises:
+        ValueError: if the number is not positive.
+    """
+    if recipe.threads is None:
+        return
+    if recipe.threads < 1:
+        raise ValueError(f"The recipe's field 'threads' is {recipe.threads}: 1 or more is needed.")
+    torch.set_num_threads(recipe.threads)

@@ -118,6 +118,8 @@ class Recipe:
         search: the search.
         retrain: the retraining.
         device: where to compute; ``"auto"`` is a GPU where there is one.
+        threads: of torch on the CPU, or None for its default. Small networks gain little from a
+            second thread, and lose much where another program runs: threads wait for each other.
     """
 
     name: str
@@ -130,6 +132,7 @@ class Recipe:
     search: Search = Search()
     retrain: Retrain = Retrain()
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int | None = None
 
 
 def market1501() -> Recipe:
@@ -167,6 +170,7 @@ def quickstart() -> Recipe:
             augmentation=mild,
         ),
         retrain=Retrain(epochs=12, weights=fast, augmentation=mild, feature="normalised"),
+        threads=1,
     )
 
 

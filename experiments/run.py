@@ -17,7 +17,7 @@ from evaluators.embedding import embed_sightings
 from evaluators.reid_evaluator import EpochReport
 from evaluators.retrieval import Retrieval, retrieve
 from experiments.config import to_dict
-from experiments.device import device_of
+from experiments.device import device_of, use_threads
 from experiments.progress import Ledger, Progress, Stage, report_progress
 from experiments.provenance import provenance
 from experiments.recipes import Recipe
@@ -67,6 +67,7 @@ def run(recipe: Recipe, folder: Path, reporter: Reporter) -> Result:
         ValueError: if the data or the recipe is not as needed.
     """
     began = time.monotonic()
+    use_threads(recipe)
     diary = _Diary(folder, recipe, reporter)
     try:
         dataset = load_dataset(recipe.data.name)

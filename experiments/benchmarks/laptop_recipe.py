@@ -21,6 +21,7 @@ from evaluators.optimisation import WeightOptimiser
 from experiments.allocator import keep_large_blocks
 from experiments.benchmarks.four_layer import FourLayer
 from experiments.config import override
+from experiments.device import use_threads
 from experiments.provenance import provenance
 from experiments.recipes import Recipe, vehicles
 from experiments.run import test
@@ -81,6 +82,7 @@ def main(argv: list[str]) -> int:
 def measure(name: str, *, epochs: int, seed: int) -> list[dict[str, Any]]:
     """Train one variant and score it by each of its features."""
     recipe = _recipe(name, epochs=epochs, seed=seed)
+    use_threads(recipe)
     dataset = load_dataset(recipe.data.name)
     network: EmbeddingNetwork
     if name.startswith("four_layer"):
