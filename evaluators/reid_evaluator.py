@@ -23,7 +23,7 @@ from evaluators.losses import Criterion, IdTriplet
 from evaluators.optimisation import WeightOptimiser
 from evaluators.retrieval import retrieve_within
 from reid_data.batch import Batch
-from reid_data.datamodule import SearchData, Sides, SplitKind
+from reid_data.datamodule import SearchData, Sides
 from reid_data.pictures import Pictures
 from reid_data.randomness import generator_of
 from reid_data.twin_split import TwinShares
@@ -106,7 +106,7 @@ class ReidModule(LightningModule):  # type: ignore[misc]
         self._started = 0.0
 
     def prepare_search(
-        self, split: SplitKind, shares: TwinShares, search: Search, device: torch.device
+        self, split: str, shares: TwinShares, search: Search, device: torch.device
     ) -> Sides:
         """Divides the pictures and decodes them, held-out ones included."""
         self._sides = self._data.sides(split, shares, device=device)
@@ -232,7 +232,7 @@ class ReidEvaluator(Lightning):  # type: ignore[misc]
         )
         super().__init__(module, _quiet_trainer(epochs, precision, accelerator))
 
-    def prepare_search(self, split: SplitKind, shares: TwinShares, search: Search) -> Sides:
+    def prepare_search(self, split: str, shares: TwinShares, search: Search) -> Sides:
         """What a strategy calls: which split it searches on, and whom to ask after each epoch.
 
         Args:

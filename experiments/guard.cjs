@@ -31,7 +31,7 @@ function allowed(host) {
 const isPath = (value) => typeof value === 'string' && !(Number(value) >= 0);
 
 // listen(options[, callback]): TCP exactly when a port is named, as a port wins over a path.
-// `for in` copies inherited settings too, which Node would have read; ipv6Only contradicts 127.0.0.1.
+// `for in` copies inherited settings too, which Node would have read.
 function confineOptions(options, rest) {
     const adopted = options._handle || options.handle || options.fd >= 0;
     if (adopted || !('port' in options)) {
@@ -41,7 +41,7 @@ function confineOptions(options, rest) {
     for (const key in options) {
         confined[key] = options[key];
     }
-    return [{ ...confined, host: allowed(options.host), ipv6Only: false }, ...rest];
+    return [{ ...confined, host: allowed(options.host) }, ...rest];
 }
 
 // listen([port[, host[, backlog]]][, callback]) and its shapes with undefined or null in between.

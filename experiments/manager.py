@@ -7,10 +7,10 @@ import signal
 import socket
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.client import HTTPException
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -118,7 +118,7 @@ class Manager:
             try:
                 with _OPENER.open(f"{self.url}/api/v1/nni/{what}", timeout=20) as answer:
                     return json.load(answer)
-            except OSError as error:
+            except (OSError, HTTPException, ValueError) as error:
                 if not alive(self.process) or time.monotonic() > deadline:
                     raise ManagerFailedError(
                         f"NNI's manager of experiment {self.experiment} no longer answers at"

@@ -82,11 +82,11 @@ class SearchData:
                 " them off with hold_out before the search."
             )
 
-    def split(self, kind: SplitKind, shares: TwinShares) -> Split:
+    def split(self, kind: str, shares: TwinShares) -> Split:
         """The searched pictures in two.
 
         Args:
-            kind: by identities, or the same identities on both sides.
+            kind: "twin" by identities, "closed_set" with the same identities on both sides.
             shares: of identities; without effect on a closed set.
 
         Raises:
@@ -100,13 +100,11 @@ class SearchData:
             raise ValueError(f"A split {kind!r} was asked for: use one of {', '.join(splits)}.")
         return splits[kind]()
 
-    def sides(
-        self, kind: SplitKind, shares: TwinShares, *, device: torch.device | None = None
-    ) -> Sides:
+    def sides(self, kind: str, shares: TwinShares, *, device: torch.device | None = None) -> Sides:
         """Loaders of both sides; every searched picture is decoded here, once.
 
         Args:
-            kind: by identities, or the same identities on both sides.
+            kind: "twin" by identities, "closed_set" with the same identities on both sides.
             shares: of identities; without effect on a closed set.
             device: where batches are augmented and handed over.
 

@@ -4,6 +4,7 @@ Pure torch: neither NNI nor Lightning. Letters: n candidates of a slot, H hidden
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from math import isnan
 from typing import NamedTuple
 
 import torch
@@ -100,24 +101,26 @@ class Controller(nn.Module):
         return Decision(path, log_probability, entropy, probabilities)
 
 
-class Baseline:
-    """A moving average of rewards, beginning with the first.
+class Baseline(nn.Module):
+    """A moving average of rewards, beginning with the first; a checkpoint keeps it.
 
     Args:
         decay: share of the old average, in [0, 1).
     """
 
+    average: Tensor
+
     def __init__(self, decay: float = 0.95) -> None:
+        super().__init__()
         self._decay = decay
-        self.value: float | None = None
+        self.register_buffer("average", torch.tensor(torch.nan))
 
     def advantage(self, reward: float) -> float:
         """The reward above the average of those before; the average then follows."""
-        if self.value is None:
-            self.value = reward
-        advantage = reward - self.value
-        self.value = self._decay * self.value + (1 - self._decay) * reward
-        return advantage
+        average = float(self.average)
+        before = reward if isnan(average) else average
+        self.average.fill_(self._decay * before + (1 - self._decay) * reward)
+        return reward - before
 
 
 def policy_loss(

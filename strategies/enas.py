@@ -87,7 +87,7 @@ class EnasModule(BaseOneShotLightningModule):  # type: ignore[misc]
     ) -> None:
         super().__init__(training_module)
         self.controller, self._settings, self._generator = controller, settings, generator
-        self._baseline = Baseline(settings.baseline_decay)
+        self.baseline = Baseline(settings.baseline_decay)
         self.loader: PairedLoader | None = None
 
     def set_model(self, model: nn.Module) -> None:
@@ -98,10 +98,6 @@ class EnasModule(BaseOneShotLightningModule):  # type: ignore[misc]
     def configure_architecture_optimizers(self) -> Optimizer:
         """Adam of the controller."""
         return Adam(self.controller.parameters(), lr=self._settings.learning_rate)
-
-    def postprocess_weight_optimizers(self, optimizers: Any) -> Any:
-        """As they are: the controller's weights are not the evaluator's."""
-        return optimizers
 
     def on_train_epoch_start(self) -> None:
         """Lets both sides draw the batches of this epoch."""
@@ -154,14 +150,11 @@ class EnasModule(BaseOneShotLightningModule):  # type: ignore[misc]
         optimizer = self.architecture_optimizers()
         optimizer.zero_grad()
         paths = self._settings.paths_per_step
-        with torch.autocast(self.device.type, enabled=False):
-            for _ in range(paths):
-                decision = self.controller.sample(self._generator)
-                advantage = self._baseline.advantage(self._reward(decision.path, batch))
-                loss = policy_loss(
-                    decision, advantage, entropy_weight=self._settings.entropy_weight
-                )
-                (loss / paths).backward()
+        for _ in range(paths):
+            decision = self.controller.sample(self._generator)
+            advantage = self.baseline.advantage(self._reward(decision.path, batch))
+            loss = policy_loss(decision, advantage, entropy_weight=self._settings.entropy_weight)
+            self.manual_backward(loss / paths)
         optimizer.step()
 
     @torch.no_grad()

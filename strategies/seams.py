@@ -15,8 +15,7 @@ from nni.nas.oneshot.pytorch.base_lightning import BaseOneShotLightningModule
 from torch import Tensor
 
 from reid_data.batch import Batch
-from reid_data.datamodule import Sides, SplitKind
-from reid_data.loader import BatchLoader
+from reid_data.datamodule import Sides
 from reid_data.twin_split import TwinShares
 
 Probabilities = dict[str, dict[str, float]]
@@ -64,6 +63,18 @@ class TwoSides(TypedDict):
     val: Batch
 
 
+@runtime_checkable
+class Epochs(Protocol):
+    """Batches of one side, whose order depends on the epoch's number alone."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Batch]: ...
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next pass be this epoch, counted from 0."""
+
+
 class PairedLoader:
     """Batches of both sides, a pair per iteration.
 
@@ -77,7 +88,7 @@ class PairedLoader:
         longer: go on until the longer side ends.
     """
 
-    def __init__(self, train: BatchLoader, val: BatchLoader, *, longer: bool) -> None:
+    def __init__(self, train: Epochs, val: Epochs, *, longer: bool) -> None:
         self._train, self._val, self._epoch = train, val, 0
         self._length = max(len(train), len(val)) if longer else len(train)
 
@@ -100,14 +111,14 @@ class PairedLoader:
         self._train.set_epoch(epoch)
         return iter(self._train)
 
-    def _endless(self, side: BatchLoader) -> Iterator[Batch]:
+    def _endless(self, side: Epochs) -> Iterator[Batch]:
         passes = -(-len(self) // len(side))
         for again in range(passes):
             side.set_epoch(self._epoch * passes + again)
             yield from side
 
 
-def sides_of(evaluator: Any, split: SplitKind, shares: TwinShares, search: Search) -> Sides:
+def sides_of(evaluator: Any, split: str, shares: TwinShares, search: Search) -> Sides:
     """Tells an evaluator which split it searches on, and who searches.
 
     Args:

@@ -97,7 +97,8 @@ class TcmModule(DifferentiableModule):
         memory: MemorySettings | None,
     ) -> None:
         super().__init__(training_module, alphas, arch)
-        self._sides, self._memory = sides, memory
+        self._side_of = {Twin.TRAIN: sides.train, Twin.VAL: sides.val}
+        self._memory = memory
         self.memories: TwinMemories | None = None
 
     def set_model(self, model: nn.Module) -> None:
@@ -105,9 +106,9 @@ class TcmModule(DifferentiableModule):
         super().set_model(model)
         if self._memory is None or self.memories is not None:
             return
-        some = next(iter(self._sides.train.loader)).images[:2].cpu()
+        some = next(iter(self._side_of[Twin.TRAIN].loader)).images[:2].cpu()
         self.memories = TwinMemories(
-            {Twin.TRAIN: self._sides.train.labels, Twin.VAL: self._sides.val.labels},
+            {twin: side.labels for twin, side in self._side_of.items()},
             _still_features(self.training_module, some).shape[1],
             temperature=self._memory.temperature,
             momentum=self._memory.momentum,
@@ -120,7 +121,7 @@ class TcmModule(DifferentiableModule):
         if self.memories is None or self._memory is None or not begins:
             return
         if self._memory.initialisation == "centroids":
-            for twin, side in zip((Twin.TRAIN, Twin.VAL), self._sides, strict=False):
+            for twin, side in self._side_of.items():
                 self.memories.of(twin).initialise(self._features_of(side.loader))
 
     def training_step(self, batch: TwoSides, batch_idx: int) -> dict[str, Tensor]:
@@ -172,7 +173,7 @@ class TCM(DifferentiableSearch):
         *,
         arch: ArchOptimiser = ArchOptimiser(),
         memory: MemorySettings = MemorySettings(),
-        criterion: Literal["contrastive", "evaluator"] = "contrastive",
+        criterion: str = "contrastive",
         split: SplitKind = "twin",
         shares: TwinShares = TwinShares(),
         seed: int = 0,

@@ -12,7 +12,7 @@ _CHANNELS = (3, 32, 64, 128, 256)
 
 
 class FourLayer(EmbeddingNetwork):
-    """Four 3x3 convolutions of stride 2 with BN and ReLU, mean, and a BN neck: 389,152 numbers."""
+    """Four 3x3 convolutions of stride 2 with BN and ReLU, mean, and a BN neck."""
 
     def __init__(self) -> None:
         super().__init__("normalised")

@@ -93,7 +93,10 @@ class Laptop:
                 text=True,
             ) as process,
         ):  # fmt: skip
-            yield process
+            try:
+                yield process
+            finally:
+                process.kill()  # a test that failed inside must not wait for it
 
     @contextmanager
     def comparison(self, mode: str) -> Iterator[subprocess.Popen[str]]:

@@ -30,7 +30,7 @@ class Noise(nn.Module):
         return torch.sin(self.frequency * x.detach())
 
 
-class PlantedSpace(ModelSpace):
+class PlantedSpace(ModelSpace):  # type: ignore[misc]
     """Slot i sees field i only; the one candidate that lets it through has another name in each."""
 
     def __init__(self) -> None:

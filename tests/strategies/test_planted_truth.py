@@ -21,9 +21,9 @@ from strategies.tcm import TCM
 SEEDS = range(5)
 FAST = ArchOptimiser(learning_rate=0.05, milestones=())
 CONTROLLER = ControllerSettings(
-    learning_rate=0.03, steps_per_epoch=10, calibration_batches=0, hidden=16
+    learning_rate=0.04, steps_per_epoch=8, calibration_batches=0, hidden=16
 )
-EPOCHS = {"tcm": 10, "darts": 10, "enas": 10}
+EPOCHS = 10
 
 
 def strategy(name: str, seed: int, *, arch_moves: bool = True) -> Any:
@@ -41,7 +41,7 @@ def found(planted: Any, name: str, seed: int, *, arch_moves: bool = True) -> dic
     searching = strategy(name, seed, arch_moves=arch_moves)
     evaluator = ReidEvaluator(
         replace(planted.data, seed=seed),
-        epochs=EPOCHS[name] if arch_moves else 1,
+        epochs=EPOCHS if arch_moves else 1,
         optimiser=WeightOptimiser(learning_rate=0.01, warmup_epochs=0, milestones=()),
         accelerator="cpu",
     )

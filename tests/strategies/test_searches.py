@@ -1,0 +1,221 @@
+"""In real runs each side moves only by its own gradient, and a seed fixes everything.
+
+Runs go through NNI's strategies, Lightning's loop and the engine.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from nni.nas.nn.pytorch import LayerChoice, ModelSpace
+from torch import Tensor, nn
+
+from evaluators.losses import IdTriplet
+from evaluators.optimisation import WeightOptimiser
+from evaluators.reid_evaluator import EpochReport, ReidEvaluator, ReidModule
+from experiments.engine import run_one_shot
+from reid_data.batch import Batch, Twin
+from reid_data.randomness import generator_of
+from strategies.contrastive_memory import ContrastiveMemory
+from strategies.darts import DARTS
+from strategies.differentiable import ALPHA_SCALE, ArchOptimiser
+from strategies.enas import ENAS, ControllerSettings, EnasModule
+from strategies.tcm import TCM, MemorySettings
+
+STEP = ArchOptimiser(learning_rate=0.01, weight_decay=0.0, milestones=())
+CONSTANT = WeightOptimiser(
+    learning_rate=0.1, momentum=0.0, weight_decay=0.0, warmup_epochs=0, milestones=()
+)
+
+
+class LineSpace(ModelSpace):  # type: ignore[misc]
+    """One weight, and one slot whose candidates both give back the picture."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.tensor(1.0))
+        self.slot = LayerChoice({"a": nn.Identity(), "b": nn.Identity()}, label="slot")
+
+    def forward(self, images: Tensor) -> Tensor:
+        seen: Tensor = self.slot(images.flatten(1))
+        return seen * self.w
+
+
+class LineModule(ReidModule):
+    """Train: 5 w - 100 alpha. Val: 3 alpha - 100 w. Each 100 would reverse the other side."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        w, alpha = self.model.w, self.model.slot._arch_alpha.sum()
+        loss: Tensor = 5 * w - 100 * alpha if batch.twin == Twin.TRAIN else 3 * alpha - 100 * w
+        return loss
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        return self.loss(batch)
+
+
+def evaluator(planted: Any, optimiser: WeightOptimiser = CONSTANT, **settings: Any) -> Any:
+    return ReidEvaluator(planted.data, epochs=2, optimiser=optimiser, accelerator="cpu", **settings)
+
+
+@pytest.mark.parametrize(
+    "searching", [TCM(arch=STEP, criterion="evaluator"), DARTS(arch=STEP)], ids=["tcm", "darts"]
+)
+def test_each_side_moves_only_by_its_own_gradient(planted: Any, searching: Any) -> None:
+    """N steps: w = 1 - n 0.1 * 5; Adam moves alpha against a constant gradient by its rate."""
+    lines = evaluator(planted)
+    lines.module = LineModule(
+        planted.data,
+        optimiser=CONSTANT,
+        criterion=lambda d, i: IdTriplet(d, i, generator=torch.Generator()),
+        on_epoch=None,
+    )
+    run_one_shot(LineSpace(), lines, searching)
+    n = 2 * len(searching.oneshot_module.loader)
+    alpha = searching.supernet.slot._arch_alpha.detach()
+    begun = ALPHA_SCALE * torch.randn(2, generator=generator_of(0))
+    torch.testing.assert_close(searching.supernet.w.item(), 1.0 - n * 0.1 * 5)
+    torch.testing.assert_close(alpha, begun - n * 0.01, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("initialisation", ["centroids", "zeros"])
+def test_the_memories_never_see_the_other_twins_images(
+    planted: Any, initialisation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With weights and alphas at rest the features are the pixels, so that they name the image."""
+    seen: dict[str, list[Tensor]] = {"the train twin's": [], "the val twin's": []}
+    for method in ("loss", "absorb"):
+        original = getattr(ContrastiveMemory, method)
+
+        def spy(self: Any, feature: Tensor, identity: Tensor, original: Any = original) -> Any:
+            seen[self.owner].append(feature.detach().clone())
+            return original(self, feature, identity)
+
+        monkeypatch.setattr(ContrastiveMemory, method, spy)
+    filled = ContrastiveMemory.initialise
+
+    def initialise(self: Any, batches: Any) -> None:
+        kept = list(batches)
+        seen[self.owner] += [feature for feature, _ in kept]
+        filled(self, kept)
+
+    monkeypatch.setattr(ContrastiveMemory, "initialise", initialise)
+    rest = WeightOptimiser(learning_rate=0.0, warmup_epochs=0, milestones=())
+    searching: Any = TCM(
+        arch=ArchOptimiser(learning_rate=0.0), memory=MemorySettings(initialisation=initialisation)
+    )
+    run_one_shot(LineSpace(), evaluator(planted, rest), searching)
+    sides = searching.sides
+    pixels = {
+        "the train twin's": {images(batch) for batch in passes(sides.train.loader)},
+        "the val twin's": {images(batch) for batch in passes(sides.val.loader)},
+    }
+    own = {who: set().union(*found) for who, found in pixels.items()}
+    assert own["the train twin's"].isdisjoint(own["the val twin's"])
+    for who, features in seen.items():
+        assert features
+        assert {key for feature in features for key in keys(feature)} <= own[who]
+
+
+def passes(loader: Any) -> list[Batch]:
+    """Every picture of a side: several epochs of it, and those of the run among them."""
+    found: list[Batch] = []
+    for epoch in range(6):
+        loader.set_epoch(epoch)
+        found += list(loader)
+    return found
+
+
+def images(batch: Batch) -> frozenset[tuple[float, ...]]:
+    return frozenset(keys(batch.images.flatten(1)))
+
+
+def keys(feature: Tensor) -> list[tuple[float, ...]]:
+    return [tuple(round(x, 3) for x in row) for row in feature.tolist()]
+
+
+MAKERS: dict[str, Callable[[], Any]] = {
+    "tcm": lambda: TCM(seed=3),
+    "darts": lambda: DARTS(seed=3),
+    "enas": lambda: ENAS(controller=ControllerSettings(calibration_batches=1), seed=3),
+}
+
+
+@pytest.mark.parametrize("name", sorted(MAKERS))
+def test_the_same_seed_gives_the_same_search_whatever_ran_before(planted: Any, name: str) -> None:
+    found = []
+    for disturbance in (1, 2):
+        searching, reports = MAKERS[name](), list[EpochReport]()
+        space = planted.space()
+        torch.manual_seed(disturbance)
+        run_one_shot(space, evaluator(planted, on_epoch=reports.append), searching)
+        found.append((searching.probabilities(), [r.loss for r in reports]))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("name", sorted(MAKERS))
+def test_a_search_runs_in_half_precision(planted: Any, name: str) -> None:
+    searching = MAKERS[name]()
+    run_one_shot(planted.space(), evaluator(planted, precision="bf16-mixed"), searching)
+    assert set(searching.genotype()) == set(planted.truth)
+
+
+def test_alphas_are_ordered_by_label_and_no_weight_is_among_them(planted: Any) -> None:
+    searching = TCM()
+    run_one_shot(planted.space(), evaluator(planted), searching)
+    module = searching.oneshot_module
+    slots = {slot.label: slot._arch_alpha for slot in searching.supernet.slots}
+    weights, arch = (optimizer.param_groups[0]["params"] for optimizer in module.optimizers())
+    assert [id(alpha) for alpha in arch] == [id(slots[label]) for label in sorted(slots)]
+    assert not {id(p) for p in weights} & {id(alpha) for alpha in arch}
+
+
+def test_a_checkpoint_would_keep_alphas_memories_and_controller(planted: Any) -> None:
+    kept = {}
+    for name, make in MAKERS.items():
+        searching = make()
+        run_one_shot(planted.space(), evaluator(planted), searching)
+        kept[name] = " ".join(searching.oneshot_module.state_dict())
+    assert "slots.0._arch_alpha" in kept["tcm"]
+    assert "memories._memories.of_val.centroid" in kept["tcm"]
+    assert "slots.0._arch_alpha" in kept["darts"]
+    assert "controller._lstm.weight_ih" in kept["enas"]
+    assert "baseline.average" in kept["enas"]
+
+
+def test_the_architectures_rate_falls_at_its_milestones(planted: Any) -> None:
+    """Steps of 0.01 in the first epoch and of 0.001 in the second."""
+    arch = ArchOptimiser(learning_rate=0.01, weight_decay=0.0, milestones=(1,))
+    searching = TCM(arch=arch, criterion="evaluator")
+    run_one_shot(planted.space(), evaluator(planted), searching)
+    _, optimizer = searching.oneshot_module.optimizers()
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.001)
+
+
+def test_the_controller_moves_as_often_as_it_is_told(
+    planted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved: list[int] = []
+    original = EnasModule._controller_step
+
+    def spy(self: Any, batch: Batch) -> None:
+        moved.append(self.trainer.current_epoch)
+        original(self, batch)
+
+    monkeypatch.setattr(EnasModule, "_controller_step", spy)
+    settings = ControllerSettings(steps_per_epoch=5, warmup_epochs=1, calibration_batches=0)
+    run_one_shot(planted.space(), evaluator(planted), ENAS(controller=settings))
+    assert moved == [1] * 5
+
+
+def test_unknown_settings_are_refused(planted: Any) -> None:
+    with pytest.raises(ValueError, match="contrastive or evaluator"):
+        TCM(criterion="triplet")
+    memory = MemorySettings()
+    object.__setattr__(memory, "initialisation", "ones")
+    with pytest.raises(ValueError, match="centroids or zeros"):
+        memory.__post_init__()
+    searching: Any = TCM()
+    searching.split = "halves"
+    with pytest.raises(ValueError, match="twin, closed_set"):
+        run_one_shot(planted.space(), evaluator(planted), searching)
