@@ -10,7 +10,7 @@ from typing import Literal
 
 from evaluators.optimisation import WeightOptimiser
 from nas_space.heads import Feature
-from nas_space.msinet import CellWidth
+from nas_space.msinet import CellWidth, ResidualStart
 from reid_data.transforms import Augmentation
 from reid_data.twin_split import TwinShares
 from strategies.differentiable import ArchOptimiser
@@ -48,10 +48,12 @@ class Space:
     Attributes:
         width: factor on all channels.
         cell_width: what the supernet's branches are a quarter of.
+        residual_start: of the supernet and of the network (decision 12).
     """
 
     width: float = 1.0
     cell_width: CellWidth = "out"
+    residual_start: ResidualStart = "one"
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ def quickstart() -> Recipe:
     return Recipe(
         name="quickstart",
         data=Data(name="synthetic_persons", height=64, width=32, held_out=0.15),
-        space=Space(width=0.25),
+        space=Space(width=0.25, residual_start="zero"),
         search=Search(
             epochs=6,
             weights=replace(fast, learning_rate=0.05),
@@ -184,8 +186,8 @@ def vehicles() -> Recipe:
         base,
         name="vehicles",
         data=Data(name="market_layout", height=64, width=64),
-        space=Space(width=0.5),
-        search=replace(base.search, epochs=12),
+        space=replace(base.space, width=0.5),
+        search=replace(base.search, epochs=30),
         retrain=replace(base.retrain, epochs=20),
     )
 

@@ -74,7 +74,11 @@ def search(
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        space = MSINetSpace(width=recipe.space.width, cell_width=recipe.space.cell_width)
+        space = MSINetSpace(
+            width=recipe.space.width,
+            cell_width=recipe.space.cell_width,
+            residual_start=recipe.space.residual_start,
+        )
         space.to(memory_format=torch.channels_last)
     strategy = _strategy(recipe)
     best = _Best(strategy, on_epoch)

@@ -79,7 +79,12 @@ def network_of(genotype: Genotype, recipe: Recipe) -> MSINet:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        return MSINet(genotype, width=recipe.space.width, feature=recipe.retrain.feature)
+        return MSINet(
+            genotype,
+            width=recipe.space.width,
+            feature=recipe.retrain.feature,
+            residual_start=recipe.space.residual_start,
+        )
 
 
 def train(

@@ -75,6 +75,11 @@ def _light_stack(channels: int, depth: int) -> nn.Sequential:
     return nn.Sequential(*(LightConv3x3(channels, channels) for _ in range(depth)))
 
 
+ResidualStart = Literal["one", "zero"]
+"""Weight of the last normalisation of every branch at the start: 1 as published, or 0, which makes
+a cell begin as its shortcut (decision 12)."""
+
+
 class Maps(NamedTuple):
     """What the backbone hands to the heads; sizes for an image of 256 x 128."""
 
@@ -132,6 +137,12 @@ class MSIBackbone(nn.Module):
         self.cells = cells
         self.middle_channels, self.channels = stages[1], stages[2]
 
+    def start_residuals(self, at: ResidualStart) -> None:
+        """Set the weights of each branch's last normalisation."""
+        for cell in self.cells.children():
+            for leave in ("leave_a.1.weight", "leave_b.1.weight"):
+                nn.init.constant_(cell.get_parameter(leave), 1.0 if at == "one" else 0.0)
+
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Maps:
         """The maps of the second and the third stage, at a 16th of the image's size."""
         x = self.stem(images)
@@ -152,6 +163,7 @@ class MSINet(EmbeddingNetwork):
         feature: which features ``forward`` returns.
         depths: light 3x3 convolutions per half of either branch.
         cell_width: what the branches' channels are a quarter of.
+        residual_start: weight of every branch's last normalisation at the start.
     """
 
     def __init__(
@@ -162,6 +174,7 @@ class MSINet(EmbeddingNetwork):
         feature: Feature = "pooled",
         depths: tuple[int, int] = (1, 3),
         cell_width: CellWidth = "out",
+        residual_start: ResidualStart = "one",
     ) -> None:
         super().__init__(feature)
         self.backbone = MSIBackbone(
@@ -175,6 +188,7 @@ class MSINet(EmbeddingNetwork):
         self.global_head = Head(self.backbone.channels)
         self.local_head = Head(2 * local)
         initialise(self)
+        self.backbone.start_residuals(residual_start)
 
     @property
     def dimensions(self) -> int:

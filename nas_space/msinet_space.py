@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from nas_space.interactions import INTERACTIONS
 from nas_space.layers import initialise
-from nas_space.msinet import CellWidth, MSIBackbone
+from nas_space.msinet import CellWidth, MSIBackbone, ResidualStart
 
 # B pictures, D = 512 x width numbers of a feature, H x W pixels of the image
 
@@ -26,6 +26,7 @@ class MSINetSpace(ModelSpace):  # type: ignore[misc]
         depths: light 3x3 convolutions per half of either branch.
         cell_width: what the branches' channels are a quarter of.
         candidates: names of the interactions every slot chooses from.
+        residual_start: weight of every branch's last normalisation at the start.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class MSINetSpace(ModelSpace):  # type: ignore[misc]
         depths: tuple[int, int] = (1, 3),
         cell_width: CellWidth = "out",
         candidates: tuple[str, ...] = tuple(INTERACTIONS),
+        residual_start: ResidualStart = "one",
     ) -> None:
         super().__init__()
 
@@ -46,6 +48,7 @@ class MSINetSpace(ModelSpace):  # type: ignore[misc]
         self.neck = nn.BatchNorm1d(self.backbone.channels, track_running_stats=False)
         self.neck.bias.requires_grad_(False)
         initialise(self)
+        self.backbone.start_residuals(residual_start)
 
     @property
     def dimensions(self) -> int:

@@ -16,7 +16,9 @@ CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 
 install_import_hook(PACKAGES, CHECKER)
 
-torch.set_num_threads(1)  # tiny networks: threads that wait for each other cost more than they bring
+torch.set_num_threads(
+    1
+)  # tiny networks: threads that wait for each other cost more than they bring
 
 hypothesis.settings.register_profile("dev", max_examples=50, deadline=None)
 hypothesis.settings.register_profile(

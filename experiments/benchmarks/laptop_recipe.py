@@ -30,7 +30,7 @@ from nas_space.genotype import PUBLISHED
 from nas_space.heads import EmbeddingNetwork
 from reid_data.catalog import load_dataset
 
-_PAPER = WeightOptimiser(learning_rate=0.065, warmup_epochs=1, milestones=(5, 8, 10))
+_PAPER = WeightOptimiser(learning_rate=0.065, warmup_epochs=1, milestones=(4, 6, 7))
 _ADAMW = WeightOptimiser(
     name="adamw", learning_rate=1e-3, weight_decay=0.05, schedule="one_cycle", warmup_epochs=0
 )
@@ -39,7 +39,9 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "four_layer": {},
     "four_layer_ce_only": {"retrain.triplet": 0.0, "retrain.smoothing": 0.0},
     "chosen": {},
+    "residual_one": {"space.residual_start": "one"},
     "paper_schedule": {
+        "space.residual_start": "one",
         "retrain.weights": _PAPER,
         "retrain.augmentation.erasing": 0.5,
         "retrain.augmentation.pad": 10,
@@ -65,7 +67,7 @@ def main(argv: list[str]) -> int:
     """Measure every variant that the file does not hold yet."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="a CSV file")
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("variants", nargs="*", help="names; by default all")
     arguments = parser.parse_args(argv)

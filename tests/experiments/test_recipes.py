@@ -30,7 +30,7 @@ def test_every_field_of_a_recipe_can_be_set_from_a_search_space(name: str) -> No
 
 
 def test_an_unknown_recipe_is_told_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="No recipe 'quikstart'.*quickstart"):
+    with pytest.raises(ValueError, match=r"No recipe 'quikstart'.*quickstart"):
         recipe_named("quikstart")
 
 

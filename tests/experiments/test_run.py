@@ -1,4 +1,4 @@
-"""A run searches, retrains and tests in this order, and leaves everything it found in its folder."""
+"""A run searches, retrains and tests in this order, and leaves what it found in its folder."""
 
 import json
 import shutil
@@ -53,9 +53,7 @@ def test_a_run_leaves_its_configuration_genotype_network_and_metrics(
     assert not any(str(tmp_path) in file.read_text() for file in folder.glob("*.json*"))
 
 
-def test_nni_hears_of_every_search_epoch_and_once_of_the_end(
-    tiny: Recipe, tmp_path: Path
-) -> None:
+def test_nni_hears_of_every_search_epoch_and_once_of_the_end(tiny: Recipe, tmp_path: Path) -> None:
     listener = Listener()
     result = run(tiny, tmp_path / "run", listener.reporter())
     keys = {"default", "rank1", "entropy", "none_share", "loss"}

@@ -23,9 +23,7 @@ def searched(recipe: Recipe, **changes: Any) -> tuple[Found, list[EpochReport]]:
 
 
 @pytest.mark.parametrize("strategy", ["tcm", "darts", "enas"])
-def test_the_same_seed_gives_the_same_search_to_the_last_digit(
-    tiny: Recipe, strategy: str
-) -> None:
+def test_the_same_seed_gives_the_same_search_to_the_last_digit(tiny: Recipe, strategy: str) -> None:
     first, first_reports = searched(tiny, strategy=strategy)
     again, again_reports = searched(tiny, strategy=strategy)
     assert first == again

@@ -83,3 +83,11 @@ def test_the_necks_keep_their_bias() -> None:
     network = MSINet(PUBLISHED_MSI, width=0.25)
     assert not network.global_head.bn.bias.requires_grad
     assert not network.local_head.bn.bias.requires_grad
+
+
+def test_with_residuals_at_zero_every_cell_begins_as_its_shortcut() -> None:
+    network = MSINet(PUBLISHED_MSI, width=0.25, residual_start="zero")
+    cell = network.backbone.cells[1]
+    x = torch.randn(2, 64, 8, 4)
+    torch.testing.assert_close(cell(x), torch.relu(x))
+    assert not torch.equal(MSINet(PUBLISHED_MSI, width=0.25).backbone.cells[1](x), torch.relu(x))
