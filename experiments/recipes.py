@@ -166,12 +166,12 @@ def quickstart() -> Recipe:
         data=Data(name="synthetic_persons", height=64, width=32, held_out=0.15),
         space=Space(width=0.25, residual_start="zero"),
         search=Search(
-            epochs=6,
+            epochs=15,
             weights=replace(fast, learning_rate=0.05),
             arch=ArchOptimiser(learning_rate=0.02, milestones=()),
             augmentation=mild,
         ),
-        retrain=Retrain(epochs=12, weights=fast, augmentation=mild, feature="normalised"),
+        retrain=Retrain(epochs=15, weights=fast, augmentation=mild, feature="normalised"),
         threads=1,
     )
 

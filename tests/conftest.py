@@ -45,3 +45,14 @@ def _skip(items: list[pytest.Item], marker: str, reason: str) -> None:
 def real_data() -> Path:
     """The folder with the real inputs; only for tests marked ``data``."""
     return Path(os.environ[REAL_DATA])
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten training and four test identities in Market-1501's layout; not to be changed."""
+    from reid_data.synthetic import SyntheticSettings, write
+
+    settings = SyntheticSettings(
+        train_identities=10, test_identities=4, cameras=2, shots=2, distractors=2, junk=1
+    )
+    return write(settings, tmp_path_factory.mktemp("tiny"))

@@ -1,4 +1,4 @@
-"""A data set and a recipe small enough to run the whole way in seconds."""
+"""A recipe small enough to run the whole way in seconds."""
 
 from pathlib import Path
 
@@ -6,16 +6,6 @@ import pytest
 
 from experiments.config import override
 from experiments.recipes import Recipe, quickstart
-from reid_data.synthetic import SyntheticSettings, write
-
-
-@pytest.fixture(scope="session")
-def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten training and four test identities in Market-1501's layout; not to be changed."""
-    settings = SyntheticSettings(
-        train_identities=10, test_identities=4, cameras=2, shots=2, distractors=2, junk=1
-    )
-    return write(settings, tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture
