@@ -166,7 +166,7 @@ def quickstart() -> Recipe:
         data=Data(name="synthetic_persons", height=64, width=32, held_out=0.15),
         space=Space(width=0.25, residual_start="zero"),
         search=Search(
-            epochs=15,
+            epochs=20,
             weights=replace(fast, learning_rate=0.05),
             arch=ArchOptimiser(learning_rate=0.02, milestones=()),
             augmentation=mild,

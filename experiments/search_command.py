@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.allocator import keep_large_blocks
 from experiments.config import override
+from experiments.startup import prepare
 from experiments.trial import guarded_against_tracebacks
 
 
@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, help="the run folder")
     arguments = parser.parse_args(argv)
     settings = [setting for group in arguments.set for setting in group]
-    keep_large_blocks()
+    prepare()
 
     def work() -> None:
         from experiments.recipes import recipe_named

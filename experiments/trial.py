@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.allocator import keep_large_blocks
 from experiments.config import digest, override
 from experiments.guard import warn_if_unguarded
+from experiments.startup import prepare
 from experiments.trials import ERROR_FILE
 
 
@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m experiments.trial", description=__doc__)
     parser.add_argument("--recipe", required=True, help="name of a recipe")
     arguments = parser.parse_args(argv)
-    keep_large_blocks()
+    prepare()
     warn_if_unguarded()
     folder = Path(os.environ.get("NNI_OUTPUT_DIR", "."))
     return guarded_against_tracebacks(lambda: _run(arguments.recipe, folder), folder)

@@ -18,13 +18,13 @@ import torch
 from tqdm import tqdm
 
 from evaluators.optimisation import WeightOptimiser
-from experiments.allocator import keep_large_blocks
 from experiments.benchmarks.four_layer import FourLayer
 from experiments.config import override
 from experiments.device import use_threads
 from experiments.provenance import provenance
 from experiments.recipes import Recipe, vehicles
 from experiments.run import test
+from experiments.startup import prepare
 from experiments.train import TrainingEpoch, network_of, train
 from nas_space.genotype import PUBLISHED
 from nas_space.heads import EmbeddingNetwork
@@ -71,7 +71,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("variants", nargs="*", help="names; by default all")
     arguments = parser.parse_args(argv)
-    keep_large_blocks()
+    prepare()
     known = _measured(arguments.out)
     for name in arguments.variants or VARIANTS:
         if name not in known:

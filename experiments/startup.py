@@ -1,11 +1,8 @@
-"""Large tensors stay mapped: glibc gives each back to the system at once by default.
-
-Every large tensor of a training step would be mapped, faulted in page by page and unmapped again;
-``experiments/benchmarks`` holds what that costs.
-"""
+"""What a process that trains does first."""
 
 import ctypes
 import sys
+import warnings
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _GIB = 1 << 30
@@ -13,6 +10,9 @@ _GIB = 1 << 30
 
 def keep_large_blocks() -> bool:
     """Tell glibc to keep freed blocks; to be called before the first large tensor.
+
+    By default it maps every large tensor of a training step anew, faults it in page by page and
+    gives it back at once; ``experiments/benchmarks/allocator.py`` measures what that costs.
 
     Returns:
         Whether it was possible; other C libraries are left as they are.
@@ -25,3 +25,9 @@ def keep_large_blocks() -> bool:
     settings = ((_M_MMAP_THRESHOLD, _GIB), (_M_TRIM_THRESHOLD, _GIB), (_M_TOP_PAD, _GIB // 16))
     accepted = [bool(mallopt(name, value)) for name, value in settings]
     return all(accepted)
+
+
+def prepare() -> None:
+    """Keep large blocks, and drop the one warning NNI 3.0 gives whenever it meets a newer torch."""
+    keep_large_blocks()
+    warnings.filterwarnings("ignore", message=r"<class 'torch\.nn\.parameter\.Buffer'> is found")
