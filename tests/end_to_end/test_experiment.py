@@ -1,4 +1,4 @@
-"""A real experiment of real trials: what NNI books on a parameter is what that parameter's run made.
+"""A real experiment of real trials: what NNI books on a parameter is what its run made.
 
 NNI shows another trial's parameters when trials run side by side, so its books are joined by the
 parameter's id, never by what the table shows.
