@@ -6,7 +6,7 @@ The experiment itself is plain ``nnictl create``; this command watches it from o
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from experiments.interrupts import Interrupted, deferred, raising
@@ -112,8 +112,9 @@ def report(
     failures = {trial: words for trial in trials if (words := trial.failure()) is not None}
     if results:
         print(f"\n{table(results)}\n\nThe same in {write_summary(results, manager.folder)}")
-    for trial, words in failures.items():
-        print(f"\nTrial {trial.number} failed ({trial.folder}):\n{words}")
+    for words, same in _by_words(failures).items():
+        places = "".join(f"\n  trial {trial.number}: {trial.folder}" for trial in same)
+        print(f"\nFailed:{places}\n{words}")
     print(
         f"\nShow it again: reid-nas nnictl view {manager.experiment} --port {manager.port}"
         f"  (end that: reid-nas nnictl stop {manager.experiment})",
@@ -126,6 +127,14 @@ def report(
     if not trials and status == 0:
         print("The experiment ended without a trial; see its YAML.", file=sys.stderr)
     return status or int(bool(failures) or not trials)
+
+
+def _by_words(failures: Mapping[Trial, str]) -> dict[str, list[Trial]]:
+    """Trials that failed for the same reason together."""
+    together: dict[str, list[Trial]] = {}
+    for trial, words in failures.items():
+        together.setdefault(words, []).append(trial)
+    return together
 
 
 def _result(trial: Trial) -> Result | None:

@@ -134,12 +134,24 @@ def test_what_finished_is_shown_and_saved_and_what_failed_is_said(
     assert compare.report(stopped, trials) == 1
     said = capsys.readouterr()
     assert "tcm          0  50.00   25.00   50.00   100.00  12.50" in said.out
-    assert "Trial 1 failed" in said.out
+    assert f"Failed:\n  trial 1: {trials[1].folder}\nTraceback" in said.out
     assert "No data set at /nowhere.\n" in said.out
     assert "reid-nas nnictl view exp --port 8080" in said.out
     assert said.err == "1 of 2 trials failed; see above.\n"
     rows = (stopped.folder / "summary.csv").read_text().splitlines()
     assert rows[1:] == ["tcm,0,0.5,0.25,0.5,1.0,0.125,10,100,2.0,abc"]
+
+
+def test_trials_that_failed_for_one_reason_are_said_together(
+    stopped: Manager, trials: list[Trial], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "t2"
+    other.mkdir()
+    (other / "trial.stderr").write_text("Traceback\nNo data set at /nowhere.\n")
+    compare.report(stopped, [*trials, Trial(2, "t2", "FAILED", other)])
+    said = capsys.readouterr().out
+    assert f"  trial 1: {trials[1].folder}\n  trial 2: {other}\n" in said
+    assert said.count("No data set at /nowhere.") == 1
 
 
 def test_only_a_comparison_without_failures_and_with_trials_is_a_success(
