@@ -80,11 +80,6 @@ class Criterion(Protocol):
     ) -> Float[Tensor, ""]:
         """The loss of a batch; changes nothing, so that twice gives the same number twice."""
 
-    def absorb(
-        self, feature: Float[Tensor, "B D"], identity: Int[Tensor, " B"], twin: Twin
-    ) -> None:
-        """Lets state that follows the features (a memory) follow these."""
-
 
 class IdTriplet(nn.Module):
     """ID + triplet loss with an identity classifier of its own; both twins share it.
@@ -102,6 +97,7 @@ class IdTriplet(nn.Module):
         generator: draws the classifier's initial weights, N(0, 0.01).
         smoothing: of the labels.
         margin: of the triplet loss.
+        weight: of the triplet loss.
         neck: the supernet's own BN, where it has one.
     """
 
@@ -113,10 +109,11 @@ class IdTriplet(nn.Module):
         generator: torch.Generator,
         smoothing: float = 0.1,
         margin: float = 0.3,
+        weight: float = 1.0,
         neck: nn.BatchNorm1d | None = None,
     ) -> None:
         super().__init__()
-        self.smoothing, self.margin = smoothing, margin
+        self.smoothing, self.margin, self.weight = smoothing, margin, weight
         self.neck = neck or nn.BatchNorm1d(dimensions, track_running_stats=False)
         self.neck.bias.requires_grad_(False)
         self.classifier = nn.Parameter(
@@ -128,9 +125,11 @@ class IdTriplet(nn.Module):
     ) -> Float[Tensor, ""]:
         """ID + triplet loss of a batch of at least two identities, of either twin."""
         logits = F.linear(self.neck(feature), self.classifier)
-        return id_triplet(logits, feature, identity, smoothing=self.smoothing, margin=self.margin)
-
-    def absorb(
-        self, feature: Float[Tensor, "B D"], identity: Int[Tensor, " B"], twin: Twin
-    ) -> None:
-        """Nothing: no state follows the features."""
+        return id_triplet(
+            logits,
+            feature,
+            identity,
+            smoothing=self.smoothing,
+            margin=self.margin,
+            weight=self.weight,
+        )

@@ -9,7 +9,6 @@ from torch.nn import Parameter
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
-_WARMUP_START = 0.01
 _CHOICES = {"name": ("sgd", "adamw"), "schedule": ("multistep", "cosine", "one_cycle")}
 
 
@@ -36,10 +35,11 @@ class WeightOptimiser:
         learning_rate: the highest.
         momentum: of SGD.
         weight_decay: coupled for SGD, decoupled for AdamW.
-        schedule: "multistep" and "cosine" begin with a linear warm-up from 0.01 of the rate and
-            change once per epoch; "one_cycle" rises from 1/25 over the first 30 % of all batches
-            and falls to 0 along cosines, has no warm-up, and moves the momentum against the rate.
+        schedule: "multistep" and "cosine" begin with a linear warm-up and change once per epoch;
+            "one_cycle" rises from 1/25 over the first 30 % of all batches and falls to 0 along
+            cosines, has no warm-up, and moves the momentum against the rate.
         warmup_epochs: epochs until the full rate.
+        warmup_start: share of the rate that the warm-up begins with.
         milestones: epochs at which "multistep" multiplies the rate by ``gamma``.
         gamma: of "multistep".
 
@@ -53,6 +53,7 @@ class WeightOptimiser:
     weight_decay: float = 5e-4
     schedule: Literal["multistep", "cosine", "one_cycle"] = "multistep"
     warmup_epochs: int = 10
+    warmup_start: float = 0.01
     milestones: tuple[int, ...] = (150, 225, 300)
     gamma: float = 0.1
 
@@ -63,7 +64,8 @@ class WeightOptimiser:
                     f"The weight optimiser's {setting} is {getattr(self, setting)!r}: use one of"
                     f" {', '.join(choices)}."
                 )
-        if self.learning_rate < 0 or self.weight_decay < 0 or self.warmup_epochs < 0:
+        numbers = (self.learning_rate, self.weight_decay, self.warmup_epochs)
+        if not all(number >= 0 for number in numbers):
             raise ValueError(
                 f"The weight optimiser's learning rate {self.learning_rate}, weight decay"
                 f" {self.weight_decay} and warm-up of {self.warmup_epochs} epochs must all be at"
@@ -78,7 +80,7 @@ class WeightOptimiser:
             epochs: of the whole run.
         """
         if epoch < self.warmup_epochs:
-            return _WARMUP_START + (1 - _WARMUP_START) * epoch / self.warmup_epochs
+            return self.warmup_start + (1 - self.warmup_start) * epoch / self.warmup_epochs
         if self.schedule == "cosine":
             done = (epoch - self.warmup_epochs) / max(1, epochs - self.warmup_epochs)
             return (1 + cos(pi * min(1.0, done))) / 2

@@ -7,6 +7,7 @@ one-shot strategies never call validation).
 
 import logging
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
@@ -134,14 +135,14 @@ class ReidModule(LightningModule):  # type: ignore[misc]
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         """The module's own loss of a batch; changes nothing but running statistics."""
-        return self._loss_of(self.embed(batch.images), batch)
+        feature = self.embed(batch.images)
+        with torch.autocast(feature.device.type, enabled=False):
+            loss: Tensor = self.criterion.loss(feature.float(), batch.identities, batch.twin)
+        return loss
 
     def training_step(self, batch: Batch, batch_idx: int) -> Float[Tensor, ""]:
-        """The loss of a batch, whose features the criterion then absorbs."""
-        feature = self.embed(batch.images)
-        loss = self._loss_of(feature, batch)
-        self.criterion.absorb(feature.detach(), batch.identities, batch.twin)
-        return loss
+        """The module's own loss of a batch."""
+        return self.loss(batch)
 
     def configure_optimizers(self) -> dict[str, Any]:
         """The weights' optimiser with its schedule."""
@@ -163,7 +164,18 @@ class ReidModule(LightningModule):  # type: ignore[misc]
         self._losses.append(outputs["loss"].detach())
 
     def on_train_epoch_end(self) -> None:
-        """Scores the search and reports the epoch."""
+        """Scores the search and reports the epoch.
+
+        Raises:
+            ValueError: the loss of the epoch is not finite.
+        """
+        loss = float(torch.stack(self._losses).float().mean())
+        if not math.isfinite(loss):
+            raise ValueError(
+                f"The loss of search epoch {self.trainer.current_epoch + 1} is {loss}: lower the"
+                " learning rate of the search's weights, which is"
+                f" {self._optimiser.learning_rate}."
+            )
         if self._search is None or self._on_epoch is None:
             return
         self._search.settle()
@@ -173,7 +185,7 @@ class ReidModule(LightningModule):  # type: ignore[misc]
             EpochReport(
                 epoch=self.trainer.current_epoch + 1,
                 epochs=self.trainer.max_epochs,
-                loss=float(torch.stack(self._losses).float().mean()),
+                loss=loss,
                 mAP=mAP,
                 rank1=rank1,
                 entropy=mean_entropy(self._search.probabilities()),
@@ -181,11 +193,6 @@ class ReidModule(LightningModule):  # type: ignore[misc]
                 seconds=perf_counter() - self._started,
             )
         )
-
-    def _loss_of(self, feature: Float[Tensor, "B D"], batch: Batch) -> Float[Tensor, ""]:
-        with torch.autocast(feature.device.type, enabled=False):
-            loss: Tensor = self.criterion.loss(feature.float(), batch.identities, batch.twin)
-        return loss
 
     def _score(self) -> tuple[float | None, float | None]:
         if self._held_out is None:
@@ -251,13 +258,15 @@ class ReidEvaluator(Lightning):  # type: ignore[misc]
 def _quiet_trainer(epochs: int, precision: str, accelerator: str) -> Any:
     """A trainer that writes no files and speaks only of trouble."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    return Trainer(
-        max_epochs=epochs,
-        precision=precision,
-        accelerator=accelerator,
-        devices=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "GPU available but not used")  # as the caller asked
+        return Trainer(
+            max_epochs=epochs,
+            precision=precision,
+            accelerator=accelerator,
+            devices=1,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )

@@ -8,6 +8,7 @@ import difflib
 import hashlib
 import json
 import types
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -41,21 +42,23 @@ def override(config: C, values: Mapping[str, Any]) -> C:
     Raises:
         ValueError: if a field is unknown, or a value is not of the field's type.
     """
-    for name, value in values.items():
-        config = _set(config, name, name.split("."), value)
-    return config
+    return _set(config, {tuple(name.split(".")): (name, value) for name, value in values.items()})
 
 
-def _set(config: C, name: str, path: list[str], value: Any) -> C:
-    head, *rest = path
+def _set(config: C, values: Mapping[tuple[str, ...], tuple[str, Any]]) -> C:
+    """Fields of one dataclass change together, so that only what they come to is checked."""
     hints = get_type_hints(type(config))
-    if head not in hints or bool(rest) != is_dataclass(getattr(config, head)):
-        raise ValueError(_unknown(config, name, path))
-    if rest:
-        new = _set(getattr(config, head), name, rest, value)
-    else:
-        new = _convert(name, hints[head], value)
-    return replace(config, **{head: new})  # type: ignore[type-var]
+    inner: dict[str, dict[tuple[str, ...], tuple[str, Any]]] = defaultdict(dict)
+    new: dict[str, Any] = {}
+    for (head, *rest), (name, value) in values.items():
+        if head not in hints or bool(rest) != is_dataclass(getattr(config, head)):
+            raise ValueError(_unknown(config, name, [head, *rest]))
+        if rest:
+            inner[head][tuple(rest)] = (name, value)
+        else:
+            new[head] = _convert(name, hints[head], value)
+    new |= {head: _set(getattr(config, head), part) for head, part in inner.items()}
+    return replace(config, **new)  # type: ignore[type-var]
 
 
 def _unknown(config: Any, name: str, path: list[str]) -> str:

@@ -4,7 +4,7 @@ import os
 import platform
 import subprocess
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -22,19 +22,35 @@ def provenance() -> dict[str, str | int]:
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "python": platform.python_version(),
-        **{name: version(name) for name in _PACKAGES},
+        **{name: _version(name) for name in _PACKAGES},
     }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # uploaded code is on the path without being installed
+        return "not installed"
 
 
 def _commit() -> str:
     """The checked-out commit, ``-dirty`` if files differ from it; "unknown" outside a checkout."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    here = Path(__file__)
     try:
-        done = subprocess.run(  # noqa: S603 - a fixed command
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-        )
+        _git("ls-files", "--error-unmatch", here.name)  # not some repository we are installed in
+        return _git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(  # noqa: S603 - fixed arguments
+        ["git", *arguments],  # noqa: S607 - the user's own git
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return done.stdout.strip()
 
 

@@ -20,6 +20,15 @@ from strategies.tcm import MemorySettings
 StrategyName = Literal["tcm", "darts", "enas", "random"]
 
 
+def _check_positive(group: str, settings: object, *names: str) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        if value < 1:
+            raise ValueError(
+                f"The recipe's field '{group}.{name}' is {value}: 1 or more is needed."
+            )
+
+
 @dataclass(frozen=True)
 class Data:
     """Which pictures, and how they are handed out.
@@ -39,6 +48,9 @@ class Data:
     held_out: float = 0.1
     identities: int = 16
     images: int = 4
+
+    def __post_init__(self) -> None:
+        _check_positive("data", self, "height", "width", "identities", "images")
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,9 @@ class Search:
         arch: how alpha moves, for TCM and DARTS alike (decision 5).
         controller: of ENAS.
         augmentation: of both sides.
+        smoothing: of the identity labels, where the loss has them.
+        triplet: weight of the triplet loss, where there is one.
+        margin: of the triplet loss.
     """
 
     epochs: int = 350
@@ -80,6 +95,12 @@ class Search:
     arch: ArchOptimiser = ArchOptimiser()
     controller: ControllerSettings = ControllerSettings()
     augmentation: Augmentation = Augmentation()
+    smoothing: float = 0.1
+    triplet: float = 1.0
+    margin: float = 0.3
+
+    def __post_init__(self) -> None:
+        _check_positive("search", self, "epochs")
 
 
 @dataclass(frozen=True)
@@ -103,6 +124,9 @@ class Retrain:
     triplet: float = 1.0
     margin: float = 0.3
     feature: Feature = "pooled"
+
+    def __post_init__(self) -> None:
+        _check_positive("retrain", self, "epochs")
 
 
 @dataclass(frozen=True)

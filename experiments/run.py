@@ -43,7 +43,8 @@ class Reporter:
     """Who is told of metrics: NNI in a trial, nobody otherwise.
 
     Attributes:
-        intermediate: per epoch of the search; ``default`` is the held-out mAP.
+        intermediate: per epoch of the search; ``default`` is the held-out mAP, or minus the loss
+            where no identities are held out.
         final: of the test; ``default`` is the mAP.
     """
 
@@ -57,16 +58,20 @@ def run(recipe: Recipe, folder: Path, reporter: Reporter) -> Result:
     Args:
         recipe: everything that decides what happens.
         folder: gets ``recipe.json``, ``progress.json``, ``epochs.jsonl``, ``genotype.json``,
-            ``network.pt`` and ``metrics.json``; made here.
+            ``network.pt``, ``metrics.json`` and ``test.json``; made here.
         reporter: told of metrics.
 
     Returns:
         What the retrained network reached on query and gallery.
 
     Raises:
-        ValueError: if the data or the recipe is not as needed.
+        ValueError: if the data or the recipe is not as needed, or the folder holds a run already.
     """
     began = time.monotonic()
+    if (folder / "recipe.json").exists():
+        raise ValueError(
+            f"The folder {folder.name!r} holds a run already: name another one, or delete it first."
+        )
     use_threads(recipe)
     diary = _Diary(folder, recipe, reporter)
     try:
@@ -83,7 +88,8 @@ def run(recipe: Recipe, folder: Path, reporter: Reporter) -> Result:
         diary.found(found)
         network = network_of(found.genotype, recipe)
         train(network, dataset.train, recipe, on_epoch=diary.retrained)
-        torch.save(network.state_dict(), folder / "network.pt")
+        weights = {name: value.cpu() for name, value in network.state_dict().items()}
+        torch.save(weights, folder / "network.pt")
         diary.enter("test")
         tested = test(network, dataset, recipe)
     except BaseException:
@@ -91,6 +97,7 @@ def run(recipe: Recipe, folder: Path, reporter: Reporter) -> Result:
         raise
     result = _result(recipe, found, network, tested, minutes=(time.monotonic() - began) / 60)
     result.write(folder)
+    diary.tested(dataset, tested)
     diary.enter("done")
     reporter.final(
         {"default": result.mAP}
@@ -168,16 +175,15 @@ class _Diary:
         self._retrieval = report.mAP
         self._line({"stage": "search", **asdict(report)})
         self._say(self.enter("search"), f"loss {report.loss:.3f}, held-out mAP {report.mAP}")
+        metrics = {
+            "default": -report.loss,
+            "entropy": report.entropy,
+            "none_share": report.none_share,
+            "loss": report.loss,
+        }
         if report.mAP is not None and report.rank1 is not None:
-            self.reporter.intermediate(
-                {
-                    "default": report.mAP,
-                    "rank1": report.rank1,
-                    "entropy": report.entropy,
-                    "none_share": report.none_share,
-                    "loss": report.loss,
-                }
-            )
+            metrics |= {"default": report.mAP, "rank1": report.rank1}
+        self.reporter.intermediate(metrics)
 
     def found(self, found: Found) -> None:
         (self.folder / "genotype.json").write_text(found.genotype.to_json(), encoding="utf-8")
@@ -189,6 +195,23 @@ class _Diary:
         self._ledger = self._ledger.after("retrain", epoch.seconds)
         self._line({"stage": "retrain", **asdict(epoch)})
         self._say(self.enter("retrain"), f"loss {epoch.loss:.3f}")
+
+    def tested(self, dataset: ReidDataset, tested: Retrieval) -> None:
+        self._save(
+            "test.json",
+            {
+                "dataset": dataset.name,
+                "train": len(dataset.train),
+                "query": len(dataset.query),
+                "gallery": len(dataset.gallery),
+                "camera_rule": dataset.protocol.camera_rule,
+                "feature": self.recipe.retrain.feature,
+                "mAP": tested.mAP,
+                "mAP_trapezoid": tested.mAP_trapezoid,
+                "queries": len(dataset.query) - tested.queries_skipped,
+                "queries_skipped": tested.queries_skipped,
+            },
+        )
 
     def _line(self, content: Mapping[str, Any]) -> None:
         with (self.folder / "epochs.jsonl").open("a", encoding="utf-8") as file:

@@ -58,8 +58,20 @@ def search(
         ValueError: if a picture cannot be read, there are too few identities, or the settings do
             not go together.
     """
+    if recipe.search.genotype == "best" and not held_out:
+        raise ValueError(
+            "The recipe asks for search.genotype 'best' and holds out no identities to tell it by:"
+            " set data.held_out above 0, or search.genotype to 'last'."
+        )
     if recipe.strategy == "random":
         return Found(random_genotype(recipe.seed), epoch=0, probabilities={})
+    if camera_rule and held_out and not _seen_twice(held_out):
+        print(
+            "No held-out identity was seen by two cameras: the search is scored without the camera"
+            " rule.",
+            flush=True,
+        )
+        camera_rule = False
     data = SearchData(
         searched=tuple(searched),
         held_out=tuple(held_out),
@@ -88,6 +100,12 @@ def search(
     else:
         genotype, epoch = strategy.genotype(), recipe.search.epochs
     return Found(Genotype("msi", genotype), epoch, strategy.probabilities())
+
+
+def _seen_twice(sightings: Sequence[Sighting]) -> bool:
+    """Whether any identity was seen by two cameras."""
+    pairs = {(sighting.identity, sighting.camera) for sighting in sightings}
+    return len(pairs) > len({identity for identity, _ in pairs})
 
 
 def random_genotype(seed: int) -> Genotype:
@@ -146,8 +164,9 @@ def _evaluator(
             dimensions,
             identities,
             generator=generator_of(recipe.seed),
-            smoothing=recipe.retrain.smoothing,
-            margin=recipe.retrain.margin,
+            smoothing=recipe.search.smoothing,
+            margin=recipe.search.margin,
+            weight=recipe.search.triplet,
             neck=space.neck,
         )
 

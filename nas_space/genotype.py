@@ -89,6 +89,11 @@ class Genotype:
             raise ValueError(
                 f"A genotype file says version {VERSION}: write it anew with this release."
             )
+        if not isinstance(content.get("slots"), dict) or not isinstance(content.get("space"), str):
+            raise ValueError(
+                f"A genotype file has a space and slots, and this has {sorted(content)}: write it"
+                " anew."
+            )
         return cls(space=content["space"], slots=content["slots"])
 
     @classmethod

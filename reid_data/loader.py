@@ -9,7 +9,7 @@ from reid_data.pictures import Pictures
 from reid_data.pk_sampler import PKSampler
 from reid_data.randomness import generator_of, mixed_seed
 from reid_data.records import Sighting
-from reid_data.transforms import Augmentation, augment
+from reid_data.transforms import Augmentation, augment, normalise
 
 _SIDES = tuple(Twin)
 
@@ -86,6 +86,20 @@ class BatchLoader:
         epoch = self._epoch
         self._epoch += 1
         return self._batches(epoch)
+
+    def still(self, *, size: int = 64) -> Iterator[Batch]:
+        """Every picture once, in order, without augmentation; begins no epoch.
+
+        Args:
+            size: pictures at a time.
+        """
+        for indices in torch.split(torch.arange(len(self._pictures)), size):
+            yield Batch(
+                images=normalise(self._pictures.read(indices).to(self._device)),
+                identities=self._labels[indices].to(self._device),
+                cameras=self._cameras[indices].to(self._device),
+                twin=self._twin,
+            )
 
     def _batches(self, epoch: int) -> Iterator[Batch]:
         generator = generator_of(self._augmentation_seed, epoch)

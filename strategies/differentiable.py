@@ -37,6 +37,7 @@ class ArchOptimiser:
         weight_decay: coupled, it pulls alpha towards uniform probabilities.
         milestones: epochs at which the rate is multiplied by ``gamma``.
         gamma: see there.
+        first_scale: standard deviation of the first alpha.
     """
 
     learning_rate: float = 0.002
@@ -44,6 +45,7 @@ class ArchOptimiser:
     weight_decay: float = 1e-3
     milestones: tuple[int, ...] = (150, 225)
     gamma: float = 0.1
+    first_scale: float = ALPHA_SCALE
 
 
 class DifferentiableModule(DartsLightningModule):  # type: ignore[misc]
@@ -141,7 +143,7 @@ class DifferentiableSearch(NniDarts):  # type: ignore[misc]
         generator = generator_of(self.seed)
         for label in sorted(self._arch_parameters):
             alpha = self._arch_parameters[label]
-            alpha.data = ALPHA_SCALE * torch.randn(len(alpha), generator=generator)
+            alpha.data = self.arch.first_scale * torch.randn(len(alpha), generator=generator)
         return mutated
 
     def mutate_evaluator(self, evaluator: Any) -> Any:

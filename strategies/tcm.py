@@ -106,7 +106,7 @@ class TcmModule(DifferentiableModule):
         super().set_model(model)
         if self._memory is None or self.memories is not None:
             return
-        some = next(iter(self._side_of[Twin.TRAIN].loader)).images[:2].cpu()
+        some = next(self._side_of[Twin.TRAIN].loader.still(size=2)).images.cpu()
         self.memories = TwinMemories(
             {twin: side.labels for twin, side in self._side_of.items()},
             _still_features(self.training_module, some).shape[1],
@@ -146,8 +146,7 @@ class TcmModule(DifferentiableModule):
         return {"loss": train_loss, "val_loss": val_loss}
 
     def _features_of(self, loader: BatchLoader) -> Iterator[tuple[Tensor, Tensor]]:
-        loader.set_epoch(0)
-        for batch in loader:
+        for batch in loader.still():
             images = batch.images.to(self.device)
             yield _still_features(self.training_module, images), batch.identities.to(self.device)
 

@@ -74,7 +74,7 @@ def main(argv: list[str]) -> int:
     prepare()
     known = _measured(arguments.out)
     for name in arguments.variants or VARIANTS:
-        if name not in known:
+        if (name, str(arguments.epochs), str(arguments.seed)) not in known:
             rows = measure(name, epochs=arguments.epochs, seed=arguments.seed)
             _append(arguments.out, rows)
             print(*(f"{r['variant']} {r['feature']} mAP {r['mAP']:.3f}" for r in rows), sep="\n")
@@ -128,11 +128,11 @@ def _recipe(name: str, *, epochs: int, seed: int) -> Recipe:
     return override(replace(base, retrain=retrain), changes)
 
 
-def _measured(file: Path) -> set[str]:
+def _measured(file: Path) -> set[tuple[str, str, str]]:
     if not file.is_file():
         return set()
     with file.open(encoding="utf-8", newline="") as rows:
-        return {row["variant"] for row in csv.DictReader(rows)}
+        return {(row["variant"], row["epochs"], row["seed"]) for row in csv.DictReader(rows)}
 
 
 def _append(file: Path, rows: list[dict[str, Any]]) -> None:

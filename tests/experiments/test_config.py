@@ -114,3 +114,27 @@ def test_every_named_field_can_be_set_to_what_it_holds() -> None:
 def test_a_digest_tells_configurations_apart() -> None:
     assert digest(Outer()) == digest(Outer())
     assert digest(Outer()) != digest(override(Outer(), {"inner.rounds": 4}))
+
+
+@dataclass(frozen=True)
+class Shares:
+    first: float = 0.2
+    second: float = 0.4
+
+    def __post_init__(self) -> None:
+        if self.first + self.second > 1:
+            raise ValueError("too much")
+
+
+@dataclass(frozen=True)
+class Holder:
+    shares: Shares = Shares()
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.permutations(["shares.first", "shares.second"]))
+def test_fields_that_are_checked_together_are_set_together(
+    first: float, second: float, order: list[str]
+) -> None:
+    values = {"shares.first": first * (1 - second), "shares.second": second * 0.99}
+    changed = override(Holder(), {name: values[name] for name in order})
+    assert changed.shares == Shares(values["shares.first"], values["shares.second"])

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,12 @@ from experiments.config import override
 from experiments.progress import Progress
 from experiments.recipes import Recipe
 from experiments.run import Reporter, run
+from experiments.search import Found, random_genotype, search
 from experiments.table import Result
+from experiments.train import train
 from nas_space.genotype import Genotype
 from nas_space.msinet import MSINet
+from reid_data.records import Sighting
 
 
 class Listener:
@@ -74,14 +77,51 @@ def test_the_same_seed_gives_the_same_result_to_the_last_digit(
 
 
 def test_two_searches_that_find_one_genotype_end_with_one_network(
-    tiny: Recipe, tmp_path: Path
+    tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    random = run(override(tiny, {"strategy": "random"}), tmp_path / "a", Reporter())
-    torch.randn(7)
-    again = run(
-        override(tiny, {"strategy": "random", "search.epochs": 9}), tmp_path / "b", Reporter()
-    )
-    assert (random.genotype, random.mAP, random.mINP) == (again.genotype, again.mAP, again.mINP)
+    """Two strategies search; what they found is replaced by one genotype."""
+    one, met = random_genotype(7), list[Found]()
+
+    def searched(*arguments: Any, **settings: Any) -> Found:
+        met.append(search(*arguments, **settings))
+        return replace(met[-1], genotype=one)
+
+    monkeypatch.setattr("experiments.run.search", searched)
+    results, weights = [], []
+    for strategy in ("tcm", "darts"):
+        torch.randn(7)
+        recipe = override(tiny, {"strategy": strategy})
+        results.append(asdict(run(recipe, tmp_path / strategy, Reporter())))
+        weights.append(torch.load(tmp_path / strategy / "network.pt", weights_only=True))
+    assert met[0].probabilities != met[1].probabilities
+    free = {"strategy": "", "minutes": 0}
+    assert results[0] | free == results[1] | free
+    assert results[0]["genotype"] == str(one)
+    assert weights[0].keys() == weights[1].keys()
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_retraining_sees_all_training_identities_and_the_search_only_its_own(
+    tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten training identities; a share of 0.2 is held out of the search: two."""
+    seen: dict[str, tuple[Sighting, ...]] = {}
+
+    def searching(recipe: Recipe, pictures: Any, held_out: Any, **settings: Any) -> Found:
+        seen["searched"], seen["held out"] = tuple(pictures), tuple(held_out)
+        return search(recipe, pictures, held_out, **settings)
+
+    def training(network: Any, sightings: Any, *rest: Any, **settings: Any) -> Any:
+        seen["trained"] = tuple(sightings)
+        return train(network, sightings, *rest, **settings)
+
+    monkeypatch.setattr("experiments.run.search", searching)
+    monkeypatch.setattr("experiments.run.train", training)
+    run(tiny, tmp_path / "run", Reporter())
+    identities = {part: {s.identity for s in pictures} for part, pictures in seen.items()}
+    sizes = {part: len(found) for part, found in identities.items()}
+    assert sizes == {"searched": 8, "held out": 2, "trained": 10}
+    assert sorted(seen["trained"]) == sorted(seen["searched"] + seen["held out"])
 
 
 def test_no_picture_of_query_or_gallery_reaches_a_network_before_the_test(
@@ -116,6 +156,68 @@ def test_a_broken_picture_is_named_before_the_search_begins(
         run(tiny, tmp_path / "run", listener.reporter())
     assert listener.intermediate == []
     assert Progress.read(tmp_path / "run" / "progress.json").stage == "failed"
+
+
+def test_a_search_that_diverges_says_so_and_finds_nothing(tiny: Recipe, tmp_path: Path) -> None:
+    wild = {"search.weights.learning_rate": 1e30, "search.weights.schedule": "cosine"}
+    for held_out in (0.0, 0.2):
+        changes = wild | {"search.weights.warmup_epochs": 0, "data.held_out": held_out}
+        folder = tmp_path / str(held_out)
+        with pytest.raises(ValueError, match="loss of search epoch"):
+            run(override(tiny, changes), folder, Reporter())
+        assert not (folder / "genotype.json").exists()
+
+
+def test_the_best_epoch_needs_held_out_identities_to_be_told_by(
+    tiny: Recipe, tmp_path: Path
+) -> None:
+    blind = override(tiny, {"search.genotype": "best", "data.held_out": 0.0})
+    with pytest.raises(ValueError, match=r"set data\.held_out above 0"):
+        run(blind, tmp_path / "run", Reporter())
+
+
+def test_without_held_out_identities_nni_still_hears_of_the_search(
+    tiny: Recipe, tmp_path: Path
+) -> None:
+    listener = Listener()
+    run(override(tiny, {"data.held_out": 0.0}), tmp_path / "run", listener.reporter())
+    assert [set(metrics) for metrics in listener.intermediate] == [
+        {"default", "entropy", "none_share", "loss"}
+    ] * 2
+    assert all(metrics["default"] == -metrics["loss"] for metrics in listener.intermediate)
+
+
+def test_identities_seen_by_one_camera_are_scored_without_the_camera_rule(
+    tiny: Recipe,
+    tiny_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(tiny_folder, data)
+    for path in (data / "bounding_box_train").glob("*_c2s*"):
+        path.unlink()
+    monkeypatch.setenv("REID_DATA_ROOT", str(data))
+    listener = Listener()
+    run(tiny, tmp_path / "run", listener.reporter())
+    assert "without the camera rule" in capsys.readouterr().out
+    assert all(metrics["default"] > 0 for metrics in listener.intermediate)
+
+
+def test_a_folder_that_holds_a_run_is_left_as_it_is(tiny: Recipe, tmp_path: Path) -> None:
+    drawn = override(tiny, {"strategy": "random"})
+    run(drawn, tmp_path / "run", Reporter())
+    before = {file: file.read_bytes() for file in (tmp_path / "run").iterdir()}
+    with pytest.raises(ValueError, match="'run' holds a run already"):
+        run(drawn, tmp_path / "run", Reporter())
+    assert {file: file.read_bytes() for file in (tmp_path / "run").iterdir()} == before
+
+
+@pytest.mark.parametrize("field", ["search.epochs", "retrain.epochs", "data.height", "data.images"])
+def test_a_number_below_one_is_refused_by_the_name_of_its_field(tiny: Recipe, field: str) -> None:
+    with pytest.raises(ValueError, match=f"field '{field}' is 0"):
+        override(tiny, {field: 0})
 
 
 def fails(tmp_path: Path, recipe: str, monkeypatch: pytest.MonkeyPatch, **parameters: Any) -> str:

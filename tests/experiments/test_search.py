@@ -1,6 +1,7 @@
 """A search uses the strategy, the split and the loss the recipe names, and depends on its seed."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from evaluators.reid_evaluator import EpochReport
 from experiments.config import override
 from experiments.recipes import Recipe
-from experiments.search import Found, random_genotype, search
+from experiments.search import Found, _Best, _strategy, random_genotype, search
 from nas_space.genotype import CANDIDATES
 from reid_data.catalog import load_dataset
 from reid_data.twin_split import hold_out
@@ -71,6 +72,54 @@ def test_the_best_epoch_is_taken_where_the_recipe_asks_for_it(tiny: Recipe) -> N
     )
     scores = [report.mAP or 0.0 for report in reports]
     assert found.epoch == scores.index(max(scores)) + 1
+
+
+def test_the_best_epochs_genotype_is_the_one_that_was_current_then(
+    tiny: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores of 0.1, 0.5 and 0.3 are put in place of those of the three epochs."""
+    scores, current = (0.1, 0.5, 0.3), list[dict[str, str]]()
+    original = _Best.__call__
+
+    def scored(self: _Best, report: EpochReport) -> None:
+        current.append(dict(self._strategy.genotype()))
+        original(self, replace(report, mAP=scores[report.epoch - 1]))
+
+    monkeypatch.setattr(_Best, "__call__", scored)
+    settings = {"search__epochs": 3, "search__arch__learning_rate": 0.5}
+    best, _ = searched(tiny, search__genotype="best", **settings)
+    last, _ = searched(tiny, search__genotype="last", **settings)
+    assert current[:3] == current[3:]  # two searches of one seed
+    assert current[0] != current[1] != current[2]
+    assert (best.epoch, best.genotype.slots) == (2, current[1])
+    assert (last.epoch, last.genotype.slots) == (3, current[2])
+
+
+@pytest.mark.parametrize(
+    ("strategy", "own"), [("tcm", "twin"), ("darts", "closed_set"), ("enas", "closed_set")]
+)
+def test_each_strategy_has_its_own_split_unless_told_otherwise(
+    tiny: Recipe, strategy: str, own: str
+) -> None:
+    recipe = override(tiny, {"strategy": strategy, "twin.shared": 0.3, "seed": 4})
+    assert _strategy(recipe).split == own
+    for split in ("twin", "closed_set"):
+        assert _strategy(override(recipe, {"search.split": split})).split == split
+    assert (_strategy(recipe).shares, _strategy(recipe).seed) == (recipe.twin, 4)
+
+
+def test_the_settings_of_a_search_reach_its_strategy(tiny: Recipe) -> None:
+    """TCM and DARTS move alpha alike, so that a comparison differs in the strategy."""
+    changes = {"search.arch.learning_rate": 0.123, "search.controller.hidden": 17}
+    recipe = override(tiny, changes | {"memory.momentum": 0.45})
+    strategies: dict[str, Any] = {
+        name: _strategy(override(recipe, {"strategy": name})) for name in ("tcm", "darts", "enas")
+    }
+    assert strategies["tcm"].arch == strategies["darts"].arch == recipe.search.arch
+    assert strategies["tcm"].arch.learning_rate == 0.123
+    assert strategies["tcm"].memory.momentum == 0.45
+    assert strategies["enas"].controller == recipe.search.controller
+    assert strategies["enas"].controller.hidden == 17
 
 
 def test_random_genotypes_are_even_and_follow_their_seed(tiny: Recipe) -> None:

@@ -138,3 +138,16 @@ def test_an_identity_without_a_label_is_refused(
     stranger = (*sightings[1:], Sighting(99, 1, Path("99.png")))
     with pytest.raises(ValueError, match="1 identities such as 99 have no label"):
         loader(pictures, stranger)
+
+
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_a_still_pass_shows_every_picture_once_as_it_is_and_begins_no_epoch(
+    pictures: Pictures, sightings: tuple[Sighting, ...], size: int
+) -> None:
+    batches = loader(pictures, sightings)
+    shown = list(batches.still(size=size))
+    everything = pictures.read(torch.arange(len(sightings)))
+    assert torch.equal(torch.cat([batch.images for batch in shown]), normalise(everything))
+    expected = [LABELS[sighting.identity] for sighting in sightings]
+    assert torch.cat([batch.identities for batch in shown]).tolist() == expected
+    assert same(list(batches), list(loader(pictures, sightings)))

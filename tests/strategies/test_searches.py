@@ -4,12 +4,16 @@ Runs go through NNI's strategies, Lightning's loop and the engine.
 """
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import pytest
 import torch
 from nni.nas.nn.pytorch import LayerChoice, ModelSpace
 from torch import Tensor, nn
+from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from evaluators.losses import IdTriplet
 from evaluators.optimisation import WeightOptimiser
@@ -40,6 +44,28 @@ class LineSpace(ModelSpace):  # type: ignore[misc]
     def forward(self, images: Tensor) -> Tensor:
         seen: Tensor = self.slot(images.flatten(1))
         return seen * self.w
+
+
+class NormSpace(ModelSpace):  # type: ignore[misc]
+    """A slot whose candidates give the picture once or three times as bright, then a norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slot = LayerChoice({"once": nn.Identity(), "thrice": Bright(3)}, label="slot")
+        self.norm = nn.BatchNorm1d(3 * 2 * 8)
+
+    def forward(self, images: Tensor) -> Tensor:
+        normalised: Tensor = self.norm(self.slot(images.flatten(1)))
+        return normalised
+
+
+class Bright(nn.Module):
+    def __init__(self, factor: int) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.factor * images
 
 
 class LineModule(ReidModule):
@@ -192,6 +218,51 @@ def test_the_architectures_rate_falls_at_its_milestones(planted: Any) -> None:
     assert optimizer.param_groups[0]["lr"] == pytest.approx(0.001)
 
 
+def rates_of_weights(planted: Any, searching: Any, optimiser: WeightOptimiser) -> list[float]:
+    """The rate of every step of the weights' SGD; the architecture's optimisers are Adam."""
+    rates: list[float] = []
+
+    def stepping(optimizer: Optimizer, *_: Any) -> None:
+        if isinstance(optimizer, SGD):
+            rates.append(optimizer.param_groups[0]["lr"])
+
+    handle = register_optimizer_step_pre_hook(stepping)
+    try:
+        searched = ReidEvaluator(planted.data, epochs=3, optimiser=optimiser, accelerator="cpu")
+        run_one_shot(planted.space(), searched, searching)
+    finally:
+        handle.remove()
+    return rates
+
+
+@pytest.mark.parametrize("name", sorted(MAKERS))
+def test_the_weights_rate_follows_its_schedule_in_a_search(planted: Any, name: str) -> None:
+    """Warm-up over one epoch, then the full rate, and a tenth of it: 0.01, 1, 0.1."""
+    optimiser = WeightOptimiser(learning_rate=0.02, warmup_epochs=1, milestones=(2,))
+    searching = MAKERS[name]()
+    rates = rates_of_weights(planted, searching, optimiser)
+    steps = len(searching.oneshot_module.loader)
+    assert steps > 1
+    assert rates == pytest.approx([0.02 * f for f in (0.01, 1, 0.1) for _ in range(steps)])
+
+
+@pytest.mark.parametrize("name", sorted(MAKERS))
+def test_one_cycle_spans_the_whole_search(planted: Any, name: str) -> None:
+    searching = MAKERS[name]()
+    rates = rates_of_weights(
+        planted, searching, WeightOptimiser(learning_rate=0.02, schedule="one_cycle")
+    )
+    alone = SGD([nn.Parameter(torch.zeros(()))], lr=0.02, momentum=0.9)
+    cycle = OneCycleLR(alone, 0.02, total_steps=3 * len(searching.oneshot_module.loader))
+    expected = []
+    for _ in range(cycle.total_steps):
+        expected.append(cycle.get_last_lr()[0])
+        alone.step()
+        cycle.step()
+    assert rates == pytest.approx(expected)
+    assert rates[-1] < 1e-3 * max(rates)
+
+
 def test_the_controller_moves_as_often_as_it_is_told(
     planted: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +277,21 @@ def test_the_controller_moves_as_often_as_it_is_told(
     settings = ControllerSettings(steps_per_epoch=5, warmup_epochs=1, calibration_batches=0)
     run_one_shot(planted.space(), evaluator(planted), ENAS(controller=settings))
     assert moved == [1] * 5
+
+
+def test_enas_scores_the_likeliest_path_with_running_statistics_of_that_path(
+    planted: Any,
+) -> None:
+    """They are plain means over the first train batches: mean of 2 batches, no share of others."""
+    searching: Any = ENAS(controller=ControllerSettings(calibration_batches=2))
+    run_one_shot(NormSpace(), evaluator(planted, on_epoch=lambda report: None), searching)
+    factor = {"once": 1, "thrice": 3}[searching.genotype()["slot"]]
+    batches = islice(searching.oneshot_module.loader.train_batches(epoch=0), 2)
+    means = [factor * batch.images.flatten(1).mean(dim=0) for batch in batches]
+    expected = torch.stack(means).mean(dim=0)
+    norm = searching.supernet.norm
+    torch.testing.assert_close(norm.running_mean, expected, rtol=1e-4, atol=1e-5)
+    assert norm.momentum == 0.1
 
 
 def test_unknown_settings_are_refused(planted: Any) -> None:
