@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from experiments.guard import own_command
 from experiments.interrupts import Interrupted, deferred, raising
 from experiments.live import Live, describe
 from experiments.manager import Manager, ManagerFailedError, TunerLateError, free_port, start
@@ -46,6 +47,7 @@ def main(argv: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     except Interrupted as interrupt:
+        print(f"Stopped by {interrupt}.", file=sys.stderr)
         return interrupt.exit_status
 
 
@@ -93,8 +95,12 @@ def _attend(manager: Manager) -> int:
     except Interrupted as interrupt:
         status, failure = interrupt.exit_status, f"Stopped by {interrupt}."
         print("Stopping the trials; once more to kill them at once.", flush=True)
-    manager.stop()
-    return report(manager, trials, status=status, failure=failure)
+    try:
+        manager.stop()
+    except Interrupted as interrupt:  # the family ends what is left, after the report
+        status, failure = interrupt.exit_status, f"Stopped by {interrupt}."
+    with deferred():
+        return report(manager, trials, status=status, failure=failure)
 
 
 def report(
@@ -110,23 +116,35 @@ def report(
     """
     results = [result for trial in trials if (result := _result(trial)) is not None]
     failures = {trial: words for trial in trials if (words := trial.failure()) is not None}
-    if results:
-        print(f"\n{table(results)}\n\nThe same in {write_summary(results, manager.folder)}")
+    unsaved = _show(results, manager.folder) if results else None
     for words, same in _by_words(failures).items():
         places = "".join(f"\n  trial {trial.number}: {trial.folder}" for trial in same)
         print(f"\nFailed:{places}\n{words}")
     print(
-        f"\nShow it again: reid-nas nnictl view {manager.experiment} --port {manager.port}"
-        f"  (end that: reid-nas nnictl stop {manager.experiment})",
+        f"\nShow it again: {own_command()} nnictl view {manager.experiment} --port {manager.port}"
+        f"  (end that: {own_command()} nnictl stop {manager.experiment})",
         flush=True,
     )
     if failures:
         print(f"{len(failures)} of {len(trials)} trials failed; see above.", file=sys.stderr)
-    if failure is not None:
-        print(failure, file=sys.stderr)
     if not trials and status == 0:
         print("The experiment ended without a trial; see its YAML.", file=sys.stderr)
-    return status or int(bool(failures) or not trials)
+    for sentence in filter(None, (unsaved, failure)):
+        print(sentence, file=sys.stderr)
+    return status or int(bool(failures or unsaved) or not trials)
+
+
+def _show(results: Sequence[Result], folder: Path) -> str | None:
+    """Print the table and save it in ``folder``; a sentence on why it could not be saved."""
+    print(f"\n{table(results)}\n")
+    try:
+        print(f"The same in {write_summary(results, folder)}")
+    except OSError as error:
+        return (
+            f"The table could not be saved in {folder} ({error.strerror}): copy it from above, or"
+            " make that folder writable; the trials' own results are kept in their run folders."
+        )
+    return None
 
 
 def _by_words(failures: Mapping[Trial, str]) -> dict[str, list[Trial]]:

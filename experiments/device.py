@@ -1,5 +1,7 @@
 """Where a run computes, and with how many threads."""
 
+import os
+
 import torch
 
 from experiments.recipes import Recipe
@@ -18,6 +20,16 @@ def device_of(recipe: Recipe) -> torch.device:
         )
     gpu = recipe.device == "cuda" or (recipe.device == "auto" and torch.cuda.is_available())
     return torch.device("cuda" if gpu else "cpu")
+
+
+def ask_for_repeatable_kernels(device: torch.device) -> None:
+    """On a GPU: the same seed should give the same result, as it does on a CPU.
+
+    Operations that have no deterministic kernel warn and run nevertheless.
+    """
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 def use_threads(recipe: Recipe) -> None:

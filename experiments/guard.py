@@ -7,6 +7,8 @@ environment of whoever starts it, so a preload (``guard.cjs``, next to this file
 """
 
 import os
+import shlex
+import shutil
 import sys
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
@@ -14,6 +16,7 @@ from pathlib import Path
 PRELOAD = Path(__file__).resolve().with_name("guard.cjs")
 MARK = "REID_NNI_GUARD"
 BIND = "REID_NNI_BIND"
+SCRIPT = "reid-nas"
 
 _HERE = ("localhost", "127.0.0.1")
 
@@ -59,12 +62,24 @@ def warn_if_unguarded(env: MutableMapping[str, str] | None = None) -> bool:
     env[MARK] = "warned"
     print(
         "NNI's manager of this experiment is open to the network and asks for no password: start"
-        " it by 'reid-nas nnictl create ...' instead of 'nnictl create ...' to keep it on this"
-        " machine.",
+        f" it by '{own_command()} nnictl create ...' instead of 'nnictl create ...' to keep it on"
+        " this machine.",
         file=sys.stderr,
         flush=True,
     )
     return True
+
+
+def own_command() -> str:
+    """How a shell calls ``reid-nas`` again, quoted: as it was called, relative where that was.
+
+    A process that is not the ``reid-nas`` script, such as a trial, names its interpreter.
+    """
+    script = sys.argv[0]
+    if Path(script).name != SCRIPT:
+        return f"{shlex.quote(sys.orig_argv[0])} -m experiments"
+    # A script found on PATH is told its whole path, though its bare name was typed.
+    return SCRIPT if script == shutil.which(SCRIPT) else shlex.quote(script)
 
 
 def _with_preload(node_options: str) -> str:

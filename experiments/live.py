@@ -121,6 +121,8 @@ def duration(seconds: float) -> str:
 
 
 def _outcome(trial: Trial) -> str:
+    if trial.cancelled:
+        return "cancelled"
     failure = trial.failure()
     if failure is not None:
         return f"failed: {failure.splitlines()[-1]}"

@@ -18,12 +18,13 @@ from typing import Any
 
 import psutil
 
-from experiments.guard import guarded_environment
+from experiments.guard import guarded_environment, own_command
 from experiments.nnictl import NNICTL
 from experiments.processes import Family, alive, wait_gone
 from experiments.trials import Trial
 
 FIRST_PORT = 8080
+LAST_PORT = 65535
 LOOPBACK = "127.0.0.1"
 
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -169,8 +170,13 @@ def free_port(wanted: int | None = None) -> int:
     """A port for the web UI: the one wanted, or the first from 8080 on that nobody listens on.
 
     Raises:
-        ValueError: if that one, or all of the next hundred, are taken.
+        ValueError: if that one is none, or it, or all of the next hundred, are taken.
     """
+    if wanted is not None and not 1 <= wanted <= LAST_PORT:
+        raise ValueError(
+            f"--port {wanted} is no port: NNI's web UI needs one from 1 to {LAST_PORT}; leave it"
+            f" out for the first free one from {FIRST_PORT}."
+        )
     candidates = range(FIRST_PORT, FIRST_PORT + 100) if wanted is None else [wanted]
     for port in candidates:
         if _is_free(port):
@@ -178,7 +184,7 @@ def free_port(wanted: int | None = None) -> int:
     taken = f"{candidates[0]} to {candidates[-1]}" if wanted is None else f"{wanted}"
     raise ValueError(
         f"Port {taken} is taken, and NNI's web UI needs a free one: stop what listens there"
-        " (an experiment: reid-nas nnictl stop ID), or name another by --port."
+        f" (an experiment: {own_command()} nnictl stop ID), or name another by --port."
     )
 
 

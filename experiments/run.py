@@ -17,7 +17,7 @@ from evaluators.embedding import embed_sightings
 from evaluators.reid_evaluator import EpochReport
 from evaluators.retrieval import Retrieval, retrieve
 from experiments.config import to_dict
-from experiments.device import device_of, use_threads
+from experiments.device import ask_for_repeatable_kernels, device_of, use_threads
 from experiments.progress import Ledger, Progress, Stage, report_progress
 from experiments.provenance import provenance
 from experiments.recipes import Recipe
@@ -73,6 +73,7 @@ def run(recipe: Recipe, folder: Path, reporter: Reporter) -> Result:
             f"The folder {folder.name!r} holds a run already: name another one, or delete it first."
         )
     use_threads(recipe)
+    ask_for_repeatable_kernels(device_of(recipe))
     diary = _Diary(folder, recipe, reporter)
     try:
         dataset = load_dataset(recipe.data.name)

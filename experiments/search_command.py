@@ -1,11 +1,13 @@
 """``reid-nas search``: one search, retraining and test without a manager."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from experiments.config import override
+from experiments.interrupts import Interrupted, raising
 from experiments.startup import prepare
 from experiments.trial import guarded_against_tracebacks
 
@@ -17,7 +19,8 @@ def main(argv: Sequence[str]) -> int:
         argv: ``--recipe NAME [--set FIELD=VALUE ...] --out FOLDER``.
 
     Returns:
-        0 when the run finished, 1 when it failed.
+        0 when the run finished, 1 when it failed (``error.txt`` in its folder then says in a
+        sentence why), 128 plus the signal's number if interrupted.
     """
     parser = argparse.ArgumentParser(prog="reid-nas search", description=__doc__)
     parser.add_argument("--recipe", required=True, help="name of a recipe")
@@ -31,6 +34,7 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--out", type=Path, required=True, help="the run folder")
     arguments = parser.parse_args(argv)
+    out: Path = arguments.out
     settings = [setting for group in arguments.set for setting in group]
     prepare()
 
@@ -40,9 +44,15 @@ def main(argv: Sequence[str]) -> int:
         from experiments.table import table
 
         recipe = override(recipe_named(arguments.recipe), _pairs(settings))
-        print(table([run(recipe, arguments.out, Reporter())]))
+        print(table([run(recipe, out, Reporter())]))
 
-    return guarded_against_tracebacks(work, arguments.out.parent)
+    try:
+        with raising():
+            return guarded_against_tracebacks(work, lambda: out)
+    except Interrupted as interrupt:
+        done = f"what was done so far lies in {out}" if out.is_dir() else "nothing was done yet"
+        print(f"Stopped; {done}.", file=sys.stderr)
+        return interrupt.exit_status
 
 
 def _pairs(settings: Sequence[str]) -> dict[str, Any]:

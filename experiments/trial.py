@@ -8,7 +8,7 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,37 +25,38 @@ def main(argv: Sequence[str]) -> int:
         argv: ``--recipe NAME``.
 
     Returns:
-        0 when the trial finished, 1 when it failed; the last line of the run folder's
-        ``error.txt`` then says in a sentence why.
+        0 when the trial finished, 1 when it failed; ``error.txt`` then says in a sentence why. It
+        lies in the run folder, or in ``failed`` beside it if there is no such recipe.
     """
     parser = argparse.ArgumentParser(prog="python -m experiments.trial", description=__doc__)
     parser.add_argument("--recipe", required=True, help="name of a recipe")
     arguments = parser.parse_args(argv)
     prepare()
     warn_if_unguarded()
-    folder = Path(os.environ.get("NNI_OUTPUT_DIR", "."))
-    return guarded_against_tracebacks(lambda: _run(arguments.recipe, folder), folder)
+    output = Path(os.environ.get("NNI_OUTPUT_DIR", "."))
+    folder = output / "failed"
+
+    def work() -> None:
+        nonlocal folder
+        import nni
+
+        from experiments.recipes import recipe_named
+        from experiments.run import Reporter, run
+
+        parameters: dict[str, Any] = nni.get_next_parameter() or {}
+        recipe = override(recipe_named(arguments.recipe), parameters)
+        folder = output / f"{nni.get_experiment_id()}-{nni.get_trial_id()}-{digest(recipe)}"
+        run(recipe, folder, Reporter(nni.report_intermediate_result, nni.report_final_result))
+
+    return guarded_against_tracebacks(work, lambda: folder)
 
 
-def _run(name: str, output: Path) -> None:
-    import nni
-
-    from experiments.recipes import recipe_named
-    from experiments.run import Reporter, run
-
-    parameters: dict[str, Any] = nni.get_next_parameter() or {}
-    recipe = override(recipe_named(name), parameters)
-    folder = output / f"{nni.get_experiment_id()}-{nni.get_trial_id()}-{digest(recipe)}"
-    reporter = Reporter(nni.report_intermediate_result, nni.report_final_result)
-    run(recipe, folder, reporter)
-
-
-def guarded_against_tracebacks(work: Any, folder: Path) -> int:
-    """Run ``work`` and end with one sentence if it fails.
+def guarded_against_tracebacks(work: Callable[[], object], folder: Callable[[], Path]) -> int:
+    """Run ``work`` and end with one sentence if it fails, also where that cannot be written.
 
     Args:
-        work: takes nothing; what it returns is dropped.
-        folder: where ``error.txt`` goes, unless a run folder in it has one already.
+        work: what it returns is dropped.
+        folder: asked after a failure where ``error.txt`` goes; made if need be.
 
     Returns:
         0, or 1 if it failed.
@@ -64,6 +65,10 @@ def guarded_against_tracebacks(work: Any, folder: Path) -> int:
         work()
     except (ValueError, OSError) as error:
         words = " ".join(str(error).split())
+        if isinstance(error, OSError) and error.errno is not None:  # the system's own few words
+            words = (
+                f"A file could not be used ({words}): check its folder, its rights and the disk."
+            )
     except Exception as error:  # noqa: BLE001 - the last line must be a sentence whatever broke
         traceback.print_exc()
         words = (
@@ -72,11 +77,13 @@ def guarded_against_tracebacks(work: Any, folder: Path) -> int:
         )
     else:
         return 0
+    file = folder() / ERROR_FILE
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(words + "\n", encoding="utf-8")
+    except OSError as error:
+        print(f"{file} could not be written ({error.strerror}).", file=sys.stderr)
     print(words, file=sys.stderr, flush=True)
-    if not list(folder.glob(f"*/{ERROR_FILE}")):
-        failed = folder / "failed"
-        failed.mkdir(parents=True, exist_ok=True)
-        (failed / ERROR_FILE).write_text(words + "\n", encoding="utf-8")
     return 1
 
 

@@ -5,6 +5,7 @@ trial keeps one run folder inside NNI's folder for the trial, with ``progress.js
 ``metrics.json``, and ``error.txt`` if it failed.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ ERROR_FILE = "error.txt"
 
 _ENDED = ("SUCCEEDED", "FAILED", "USER_CANCELED", "SYS_CANCELED", "EARLY_STOPPED")
 _TAIL = 15
+_BAR = re.compile(r"^.*\[(\d+:)?\d+:\d\d[<,][^]]*\]")  # as tqdm ends one: [00:01<00:09, 10it/s]
 
 
 @dataclass(frozen=True, order=True)
@@ -38,6 +40,11 @@ class Trial:
         """Whether it will change no more."""
         return self.status in _ENDED
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody ended it, the user or NNI."""
+        return self.status.endswith("_CANCELED")
+
     def progress(self) -> Progress | None:
         """Where it stands; None before its first report."""
         file = self._newest(PROGRESS_FILE)
@@ -52,7 +59,8 @@ class Trial:
         """Why it failed: the end of its error message; None if it has not.
 
         Taken from the run folder, or from standard error when the trial broke before it had one.
-        A trial that ended without a result failed too, whatever NNI says.
+        A trial that ended without a result failed too, whatever NNI says; of one that was
+        cancelled, that is the first thing said.
         """
         if not self.ended:
             return None
@@ -62,6 +70,8 @@ class Trial:
             return str(error)
         if self.status == "SUCCEEDED" and result is not None:
             return None
+        if self.cancelled:
+            return f"It was cancelled.\n{self._last_words()}".rstrip()
         return self._last_words() or (
             f"It ended as {self.status} without a result or an error message; look into"
             f" {self.folder}."
@@ -70,7 +80,7 @@ class Trial:
     def _last_words(self) -> str:
         for file in (self._newest(ERROR_FILE), self.folder / "trial.stderr"):
             if file is not None and file.is_file():
-                lines = file.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()
+                lines = _readable_lines(file.read_bytes().decode(errors="replace"))
                 if lines:
                     return "\n".join(lines[-_TAIL:])
         return ""
@@ -78,6 +88,12 @@ class Trial:
     def _newest(self, name: str) -> Path | None:
         found = sorted(self.folder.glob(f"*/{name}"), key=lambda file: (_age(file), file))
         return found[-1] if found else None
+
+
+def _readable_lines(text: str) -> list[str]:
+    """The lines as a terminal would show them in the end, without progress bars."""
+    lines = [line.rstrip("\r").rpartition("\r")[2] for line in text.rstrip().split("\n")]
+    return [rest for line in lines if (rest := _BAR.sub("", line)).strip() or not line]
 
 
 def _age(file: Path) -> float:

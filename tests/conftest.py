@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -56,3 +57,18 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         train_identities=10, test_identities=4, cameras=2, shots=2, distractors=2, junk=1
     )
     return write(settings, tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny_fields() -> dict[str, Any]:
+    """Fields of a recipe with which a whole run on ``tiny_folder`` takes seconds."""
+    return {
+        "data.name": "market_layout",
+        "data.height": 32,
+        "data.width": 16,
+        "data.held_out": 0.2,
+        "data.identities": 2,
+        "data.images": 2,
+        "search.epochs": 2,
+        "retrain.epochs": 1,
+    }

@@ -19,17 +19,6 @@ import yaml
 
 pytestmark = pytest.mark.slow
 
-TINY = {
-    "data.name": "market_layout",
-    "data.height": 32,
-    "data.width": 16,
-    "data.held_out": 0.2,
-    "data.identities": 2,
-    "data.images": 2,
-    "search.epochs": 2,
-    "retrain.epochs": 1,
-}
-
 
 def compared(config: dict[str, Any], home: Path, data: Path) -> subprocess.CompletedProcess[str]:
     file = home / "experiment.yml"
@@ -44,8 +33,8 @@ def compared(config: dict[str, Any], home: Path, data: Path) -> subprocess.Compl
     )
 
 
-def experiment(**axes: list[Any]) -> dict[str, Any]:
-    values = {name: [value] for name, value in TINY.items()} | axes
+def experiment(fields: dict[str, Any], **axes: list[Any]) -> dict[str, Any]:
+    values = {name: [value] for name, value in fields.items()} | axes
     space = {name: {"_type": "choice", "_value": value} for name, value in values.items()}
     trials = 1
     for value in values.values():
@@ -62,10 +51,10 @@ def experiment(**axes: list[Any]) -> dict[str, Any]:
 
 
 def test_every_metric_is_booked_on_the_parameters_that_made_it(
-    tmp_path: Path, tiny_folder: Path
+    tmp_path: Path, tiny_folder: Path, tiny_fields: dict[str, Any]
 ) -> None:
     strategies = ["tcm", "darts", "enas", "random"]
-    done = compared(experiment(strategy=strategies), tmp_path, tiny_folder)
+    done = compared(experiment(tiny_fields, strategy=strategies), tmp_path, tiny_folder)
     assert done.returncode == 0, done.stdout + done.stderr
     (summary_file,) = (tmp_path / "nni-experiments").glob("[!_]*/summary.csv")
     folder = summary_file.parent
@@ -98,9 +87,9 @@ def test_every_metric_is_booked_on_the_parameters_that_made_it(
 
 
 def test_a_trial_that_cannot_run_says_why_and_the_finished_ones_stay(
-    tmp_path: Path, tiny_folder: Path
+    tmp_path: Path, tiny_folder: Path, tiny_fields: dict[str, Any]
 ) -> None:
-    done = compared(experiment(strategy=["random", "bayes"]), tmp_path, tiny_folder)
+    done = compared(experiment(tiny_fields, strategy=["random", "bayes"]), tmp_path, tiny_folder)
     assert done.returncode == 1
     assert "field 'strategy' is 'bayes'" in done.stdout
     assert "1 of 2 trials failed" in done.stderr

@@ -1,9 +1,11 @@
 """A comparison loses no finished trial, hides no failure, and its last word is a sentence."""
 
 import json
+import signal
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 from experiments import compare
 from experiments.manager import Manager, ManagerFailedError, TunerLateError, free_port
 from experiments.processes import Family
-from experiments.table import Result
+from experiments.table import Result, write_summary
 from experiments.trials import Trial
 
 LATE = "tuner_command_channel: Tuner did not connect in 10 seconds. Please check tuner log."
@@ -103,6 +105,17 @@ def test_a_manager_that_is_gone_is_one_sentence(tmp_path: Path) -> None:
         list(manager.follow())
 
 
+@pytest.mark.parametrize("wanted", [-1, 0, 65536, 99999])
+def test_a_number_that_is_no_port_is_one_sentence(
+    wanted: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "x.yml").touch()
+    assert compare.main(["--config", f"{tmp_path}/x.yml", "--port", str(wanted)]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"--port {wanted} is no port: NNI's web UI needs one from 1 to 65535;")
+    assert said.count("\n") == 1
+
+
 def test_a_port_is_the_wanted_one_or_the_next_that_is_free() -> None:
     first = free_port()
     with socket.create_server(("0.0.0.0", first)):
@@ -129,14 +142,19 @@ def stopped(tmp_path: Path) -> Manager:
 
 
 def test_what_finished_is_shown_and_saved_and_what_failed_is_said(
-    stopped: Manager, trials: list[Trial], capsys: pytest.CaptureFixture[str]
+    stopped: Manager,
+    trials: list[Trial],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("sys.argv", [".venv/bin/reid-nas", "compare"])
     assert compare.report(stopped, trials) == 1
     said = capsys.readouterr()
     assert "tcm          0  50.00   25.00   50.00   100.00  12.50" in said.out
     assert f"Failed:\n  trial 1: {trials[1].folder}\nTraceback" in said.out
     assert "No data set at /nowhere.\n" in said.out
-    assert "reid-nas nnictl view exp --port 8080" in said.out
+    assert "Show it again: .venv/bin/reid-nas nnictl view exp --port 8080  (" in said.out
+    assert "(end that: .venv/bin/reid-nas nnictl stop exp)\n" in said.out
     assert said.err == "1 of 2 trials failed; see above.\n"
     rows = (stopped.folder / "summary.csv").read_text().splitlines()
     assert rows[1:] == ["tcm,0,0.5,0.25,0.5,1.0,0.125,10,100,2.0,abc"]
@@ -161,6 +179,61 @@ def test_only_a_comparison_without_failures_and_with_trials_is_a_success(
     assert compare.report(stopped, []) == 1
     assert compare.report(stopped, trials, status=130, failure="Stopped by SIGINT.") == 130
     assert capsys.readouterr().err.endswith("\nStopped by SIGINT.\n")
+
+
+def test_a_table_that_cannot_be_saved_is_shown_and_the_reason_said(
+    stopped: Manager, trials: list[Trial], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (stopped.folder / "summary.csv").mkdir()
+    assert compare.report(stopped, trials[:1]) == 1
+    said = capsys.readouterr()
+    assert "tcm          0  50.00" in said.out
+    assert said.err.startswith(f"The table could not be saved in {stopped.folder} (Is a directory)")
+    assert said.err.count("\n") == 1
+
+
+@dataclass(frozen=True)
+class Impatience(Manager):
+    """Every step of it is met by a Ctrl-C; a patient user gives the first while it stops."""
+
+    seen: list[Trial]
+    patient: bool
+
+    def follow(self, *, every: float = 0.0) -> Iterator[list[Trial]]:
+        yield self.seen
+        if not self.patient:
+            signal.raise_signal(signal.SIGINT)
+
+    def stop(self, *, patience: float = 0.0) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("patient", [True, False])
+def test_what_finished_is_shown_and_saved_however_often_ctrl_c_is_pressed(
+    *,
+    patient: bool,
+    trials: list[Trial],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    manager = Impatience(
+        psutil.Process(), 8080, "exp", tmp_path, Family(), seen=trials[:1], patient=patient
+    )
+
+    def pressed_while_saved(results: list[Result], folder: Path) -> Path:
+        signal.raise_signal(signal.SIGINT)
+        return write_summary(results, folder)
+
+    monkeypatch.setattr(compare, "write_summary", pressed_while_saved)
+    monkeypatch.setattr(compare, "start", lambda *_: manager)
+    config = tmp_path / "x.yml"
+    config.touch()
+    assert compare.main(["--config", str(config)]) == 130
+    said = capsys.readouterr()
+    assert "tcm          0  50.00" in said.out
+    assert len((tmp_path / "summary.csv").read_text().splitlines()) == 2
+    assert said.err == "Stopped by SIGINT.\n"
 
 
 @pytest.mark.parametrize(("late", "status"), [(1, 0), (2, 1)])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -11,7 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.guard import BIND, MARK, PRELOAD, guarded_environment, warn_if_unguarded
+from experiments.guard import (
+    BIND,
+    MARK,
+    PRELOAD,
+    guarded_environment,
+    own_command,
+    warn_if_unguarded,
+)
 
 NODE = str(Path(find_spec("nni_node").origin).with_name("node"))  # type: ignore[union-attr,arg-type]
 
@@ -187,3 +195,47 @@ def test_a_trial_of_an_unguarded_manager_says_so_once(capsys: pytest.CaptureFixt
 )
 def test_a_guarded_trial_a_remote_one_and_a_plain_run_say_nothing(env: dict[str, str]) -> None:
     assert not warn_if_unguarded(env)
+
+
+COMMAND = """#!{python}
+import sys
+from experiments.guard import own_command
+print(own_command())
+"""
+
+
+@pytest.mark.parametrize("typed", ["./reid-nas", "../a b/reid-nas", "{folder}/reid-nas"])
+def test_the_command_it_names_is_the_one_that_was_typed_and_works_when_pasted(
+    typed: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "a b"
+    folder.mkdir()
+    script = folder / "reid-nas"
+    script.write_text(COMMAND.format(python=sys.executable))
+    script.chmod(0o755)
+    env = os.environ | {"PYTHONPATH": str(PRELOAD.parents[1])}
+
+    def shell(line: str) -> str:
+        done = subprocess.run(
+            line, shell=True, cwd=folder, env=env, capture_output=True, text=True, check=True
+        )
+        return done.stdout.removesuffix("\n")
+
+    line = shlex.quote(typed.format(folder=folder))
+    assert shell(line) == line
+    env["PATH"] = f"{folder}{os.pathsep}{env['PATH']}"
+    assert shell("reid-nas") == "reid-nas"
+
+
+def test_any_other_process_names_its_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["/somewhere/experiments/trial.py"])
+    monkeypatch.setattr("sys.orig_argv", [".venv/bin/python", "-m", "experiments.trial"])
+    assert own_command() == ".venv/bin/python -m experiments"
+
+
+def test_the_warning_names_a_command_that_works(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("experiments.guard.own_command", lambda: "bin/reid-nas")
+    warn_if_unguarded({"NNI_PLATFORM": "local"})
+    assert "start it by 'bin/reid-nas nnictl create ...' instead" in capsys.readouterr().err

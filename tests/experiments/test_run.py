@@ -220,6 +220,17 @@ def test_a_number_below_one_is_refused_by_the_name_of_its_field(tiny: Recipe, fi
         override(tiny, {field: 0})
 
 
+@pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:.*deterministic:UserWarning")
+@pytest.mark.parametrize("strategy", ["tcm", "darts", "enas", "random"])
+def test_a_run_on_a_gpu_goes_the_whole_way(tiny: Recipe, tmp_path: Path, strategy: str) -> None:
+    on_gpu = override(tiny, {"device": "cuda", "strategy": strategy})
+    result = run(on_gpu, tmp_path / "run", Reporter())
+    assert 0 < result.mAP <= 1
+    weights = torch.load(tmp_path / "run" / "network.pt", weights_only=True)
+    assert {value.device.type for value in weights.values()} == {"cpu"}
+
+
 def fails(tmp_path: Path, recipe: str, monkeypatch: pytest.MonkeyPatch, **parameters: Any) -> str:
     monkeypatch.setenv("NNI_OUTPUT_DIR", str(tmp_path))
     monkeypatch.setattr("nni.get_next_parameter", lambda: parameters)
@@ -259,6 +270,6 @@ def test_an_unforeseen_error_ends_with_a_sentence_too(
     def break_down() -> None:
         raise KeyError("slot")
 
-    assert trial.guarded_against_tracebacks(break_down, tmp_path) == 1
+    assert trial.guarded_against_tracebacks(break_down, lambda: tmp_path / "run") == 1
     (file,) = tmp_path.glob("*/error.txt")
     assert "broke with KeyError" in file.read_text()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments.live import describe
 from experiments.table import Result
 from experiments.trials import Trial
 
@@ -40,7 +41,7 @@ def test_success_without_a_result_is_a_failure_in_one_sentence(run: Path) -> Non
     )
 
 
-@pytest.mark.parametrize("status", ["FAILED", "USER_CANCELED", "SYS_CANCELED", "EARLY_STOPPED"])
+@pytest.mark.parametrize("status", ["FAILED", "EARLY_STOPPED"])
 def test_whatever_ended_it_a_finished_result_is_kept_and_the_failure_told(
     run: Path, status: str
 ) -> None:
@@ -48,6 +49,42 @@ def test_whatever_ended_it_a_finished_result_is_kept_and_the_failure_told(
     (run.parent / "trial.stderr").write_text("Segmentation fault\n")
     assert trial(run, status).result() == RESULT
     assert trial(run, status).failure() == "Segmentation fault"
+
+
+@pytest.mark.parametrize("status", ["USER_CANCELED", "SYS_CANCELED"])
+def test_of_a_cancelled_one_that_is_said_first(run: Path, status: str) -> None:
+    assert trial(run, status).failure() == "It was cancelled."
+    (run.parent / "trial.stderr").write_text("Segmentation fault\n")
+    assert trial(run, status).failure() == "It was cancelled.\nSegmentation fault"
+    RESULT.write(run)
+    assert trial(run, status).result() == RESULT
+    assert describe(trial(run, status), 0.0).text == "trial 0  cancelled"
+
+
+BARS = b"\rpictures:   0%|          | 0/20 [00:00<?, ?picture/s]\rpictures:  50%|#####     | 10/20"
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        (b" [00:01<1:00:01, 10.00picture/s]", None),
+        (b" [00:01<00:01, 10.00picture/s]\n", None),
+        (b" [00:01<00:01, 10.00picture/s]\r        \r", None),
+        (b" [1:00:01<00:00, 10.00picture/s]\r\n7it [00:01,  6.99it/s]\n\n", None),
+        (b" [00:01<00:01, 10.00picture/s]Killed\n", "Killed"),
+        (b" [00:01<00:01, 10.00picture/s]\n\nKilled\r\n", "\nKilled"),
+        (b" [00:01<00:01, 10.00picture/s]\rOut of memory at [0:10]\n", "Out of memory at [0:10]"),
+    ],
+)
+def test_progress_bars_are_no_reason(run: Path, end: bytes, told: str | None) -> None:
+    (run.parent / "trial.stderr").write_bytes(BARS + end)
+    nothing = f"It ended as FAILED without a result or an error message; look into {run.parent}."
+    assert trial(run, "FAILED").failure() == (told or nothing)
+
+
+def test_the_end_that_is_told_is_counted_in_lines_a_reader_sees(run: Path) -> None:
+    (run.parent / "trial.stderr").write_bytes(b"The reason\n" + (BARS + b" [00:01<00:01]\n") * 40)
+    assert trial(run, "FAILED").failure() == "The reason"
 
 
 def test_its_error_file_speaks_before_standard_error_and_only_the_end_is_told(run: Path) -> None:
