@@ -1,6 +1,7 @@
 """``reid-nas search``: one search, retraining and test without a manager."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from experiments.config import override
 from experiments.interrupts import Interrupted, raising
 from experiments.startup import prepare
 from experiments.trial import guarded_against_tracebacks
+from experiments.trials import ERROR_FILE
 
 
 def main(argv: Sequence[str]) -> int:
@@ -20,7 +22,8 @@ def main(argv: Sequence[str]) -> int:
 
     Returns:
         0 when the run finished, 1 when it failed (``error.txt`` in its folder then says in a
-        sentence why), 128 plus the signal's number if interrupted.
+        sentence why, unless an earlier run lies there), 128 plus the signal's number if
+        interrupted.
     """
     parser = argparse.ArgumentParser(prog="reid-nas search", description=__doc__)
     parser.add_argument("--recipe", required=True, help="name of a recipe")
@@ -36,9 +39,12 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     out: Path = arguments.out
     settings = [setting for group in arguments.set for setting in group]
+    used = os.path.exists(out / "recipe.json")  # False, not an error, where nobody may look
     prepare()
 
     def work() -> None:
+        if not used:
+            (out / ERROR_FILE).unlink(missing_ok=True)
         from experiments.recipes import recipe_named
         from experiments.run import Reporter, run
         from experiments.table import table
@@ -48,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
 
     try:
         with raising():
-            return guarded_against_tracebacks(work, lambda: out)
+            return guarded_against_tracebacks(work, lambda: None if used else out)
     except Interrupted as interrupt:
         done = f"what was done so far lies in {out}" if out.is_dir() else "nothing was done yet"
         print(f"Stopped; {done}.", file=sys.stderr)

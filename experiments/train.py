@@ -129,10 +129,10 @@ def train(
         began = time.monotonic()
         losses = []
         for batch in loader:
+            rate = descent.optimizer.param_groups[0]["lr"]
             losses.append(_step(network, classifiers, batch, recipe, descent.optimizer))
             if descent.interval == "step":
                 descent.scheduler.step()
-        rate = descent.optimizer.param_groups[0]["lr"]
         if descent.interval == "epoch":
             descent.scheduler.step()
         loss = float(torch.stack(losses).mean())

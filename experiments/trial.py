@@ -51,12 +51,14 @@ def main(argv: Sequence[str]) -> int:
     return guarded_against_tracebacks(work, lambda: folder)
 
 
-def guarded_against_tracebacks(work: Callable[[], object], folder: Callable[[], Path]) -> int:
+def guarded_against_tracebacks(
+    work: Callable[[], object], folder: Callable[[], Path | None]
+) -> int:
     """Run ``work`` and end with one sentence if it fails, also where that cannot be written.
 
     Args:
         work: what it returns is dropped.
-        folder: asked after a failure where ``error.txt`` goes; made if need be.
+        folder: asked after a failure where ``error.txt`` goes, None for nowhere; made if need be.
 
     Returns:
         0, or 1 if it failed.
@@ -77,14 +79,19 @@ def guarded_against_tracebacks(work: Callable[[], object], folder: Callable[[], 
         )
     else:
         return 0
-    file = folder() / ERROR_FILE
+    place = folder()
+    if place is not None:
+        _save(words, place / ERROR_FILE)
+    print(words, file=sys.stderr, flush=True)
+    return 1
+
+
+def _save(words: str, file: Path) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(words + "\n", encoding="utf-8")
     except OSError as error:
         print(f"{file} could not be written ({error.strerror}).", file=sys.stderr)
-    print(words, file=sys.stderr, flush=True)
-    return 1
 
 
 if __name__ == "__main__":

@@ -193,7 +193,7 @@ def test_an_experiment_listens_on_loopback_alone_and_ends_in_a_table_that_can_be
         assert file.read_text() == f"1 {sys.executable}"
     assert [file.read_text() for file in laptop.files("trial.stderr")] == ["", ""]
 
-    again = laptop.said.split("reid-nas nnictl ")[1].split("  (")[0].split()
+    again = laptop.said.split(" nnictl ")[1].split("  (")[0].split()
     assert again == ["view", summary.parent.name, "--port", str(port)]
     with laptop.command("nnictl", *again) as view:
         assert view.wait(PATIENCE) == 0, laptop.complained

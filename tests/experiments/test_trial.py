@@ -42,6 +42,27 @@ def test_a_search_that_fails_says_why_in_its_own_folder(
     assert len(list(tmp_path.rglob("error.txt"))) == 2
 
 
+@pytest.mark.parametrize("setting", ["seed=1", "sead=1"])
+def test_a_search_that_fails_leaves_an_earlier_run_in_its_folder_as_it_was(
+    setting: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "recipe.json").write_text("{}")
+    assert search_command.main([*TINY, setting, "--out", str(tmp_path)]) == 1
+    assert last_line(capsys)
+    assert [file.name for file in tmp_path.iterdir()] == ["recipe.json"]
+
+
+def test_an_error_of_an_earlier_attempt_does_not_survive_a_later_success(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REID_DATA_ROOT", str(tiny_folder))
+    out = ["search.epochs=1", "retrain.epochs=1", "--out", str(tmp_path / "run")]
+    assert search_command.main([*TINY, "sead=1", *out]) == 1
+    assert (tmp_path / "run" / "error.txt").exists()
+    assert search_command.main([*TINY, *out]) == 0
+    assert not (tmp_path / "run" / "error.txt").exists()
+
+
 @pytest.mark.parametrize("unwritable", ["file", "file/run"])
 def test_where_nothing_can_be_written_the_last_line_is_a_sentence_still(
     unwritable: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
