@@ -12,7 +12,8 @@ from pathlib import Path
 from experiments.guard import own_command
 from experiments.interrupts import Interrupted, deferred, raising
 from experiments.live import Live, describe
-from experiments.manager import Manager, ManagerFailedError, TunerLateError, free_port, start
+from experiments.manager import Manager, ManagerFailedError, free_port, start
+from experiments.preflight import NO_PREFLIGHT, passes
 from experiments.processes import Family
 from experiments.table import Result, table, write_summary
 from experiments.trials import Trial
@@ -22,41 +23,35 @@ def main(argv: Sequence[str]) -> int:
     """Run one comparison.
 
     Args:
-        argv: ``--config FILE`` of an NNI experiment, and ``--port P`` for its web UI.
+        argv: ``--config FILE`` of an NNI experiment, ``--port P`` for its web UI, and
+            ``--no-preflight`` to start it unchecked.
 
     Returns:
-        0 if every trial finished, 1 if one failed or NNI did, 2 if there is no such YAML, 128 plus
-        the signal's number if interrupted.
+        0 if every trial finished, 1 if one failed, NNI did, or something stood in the way, 2 if
+        there is no such YAML, 128 plus the signal's number if interrupted.
     """
     parser = argparse.ArgumentParser(prog="reid-nas compare", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="an NNI experiment (YAML)")
     parser.add_argument(
         "--port", type=int, help="for the web UI; default: the first free from 8080"
     )
+    parser.add_argument(
+        NO_PREFLIGHT, action="store_true", help="start without checking what would stop it"
+    )
     arguments = parser.parse_args(argv)
     config: Path = arguments.config
-    if not config.is_file():
-        print(
-            f"There is no file {config}: --config needs an NNI experiment (YAML).", file=sys.stderr
-        )
-        return 2
     try:
         with raising():
-            return _with_one_retry(config, arguments.port)
+            status = 0 if arguments.no_preflight else passes(config, arguments.port)
+            if status != 0:
+                return status
+            return compare(config, arguments.port)
     except (ManagerFailedError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     except Interrupted as interrupt:
         print(f"Stopped by {interrupt}.", file=sys.stderr)
         return interrupt.exit_status
-
-
-def _with_one_retry(config: Path, port: int | None) -> int:
-    try:
-        return compare(config, port)
-    except TunerLateError:
-        print("The machine was too busy for NNI's tuner to connect in time: trying once more.")
-        return compare(config, port)
 
 
 def compare(config: Path, port: int | None) -> int:
@@ -87,9 +82,6 @@ def _attend(manager: Manager) -> int:
     try:
         for trials in manager.follow():
             live.show([describe(trial, time.time()) for trial in trials])
-    except TunerLateError:
-        manager.stop()
-        raise
     except ManagerFailedError as error:
         status, failure = 1, str(error)
     except Interrupted as interrupt:
@@ -125,6 +117,9 @@ def report(
         f"  (end that: {own_command()} nnictl stop {manager.experiment})",
         flush=True,
     )
+    if failure is not None:
+        resume = f"nnictl resume {manager.experiment} --port {manager.port}"
+        print(f"Go on with it: {own_command()} {resume}", flush=True)
     if failures:
         print(f"{len(failures)} of {len(trials)} trials failed; see above.", file=sys.stderr)
     if not trials and status == 0:

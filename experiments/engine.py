@@ -4,11 +4,16 @@ NNI's sequential engine asks for the next parameter and diverts every report whi
 a trial, whose parameter was already taken, later results would then be booked on parameter 0.
 """
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from nni.nas.execution import SequentialExecutionEngine
 from nni.nas.execution.event import TrainingEndEvent
 from nni.nas.space import ModelStatus, RawFormatModelSpace
+
+_BASE, _FAILED = "nni.nas.strategy.base", "Strategy failed to execute."
 
 
 class TrialEngine(SequentialExecutionEngine):  # type: ignore[misc]
@@ -35,4 +40,20 @@ def run_one_shot(space: Any, evaluator: Any, strategy: Any) -> None:
         evaluator: an NNI Lightning evaluator.
         strategy: an NNI one-shot strategy; it can run once.
     """
-    strategy(RawFormatModelSpace.from_model(space, evaluator), TrialEngine())
+    with _unsaid(_FAILED):
+        strategy(RawFormatModelSpace.from_model(space, evaluator), TrialEngine())
+
+
+@contextmanager
+def _unsaid(words: str) -> Iterator[None]:
+    """NNI does not log these words, as the exception that goes with them says more."""
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return record.getMessage() != words
+
+    logger = logging.getLogger(_BASE)
+    logger.addFilter(is_other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_other)

@@ -84,3 +84,6 @@ childProcess.spawn = function (command, ...rest) {
         ? spawn.call(this, program, flags, ...rest.slice(1))
         : spawn.call(this, program, ...rest);
 };
+
+// Last: the sockets are confined whatever becomes of the repairs.
+require('./repairs.cjs');

@@ -2,8 +2,8 @@
 
 NNI's manager opens its port on all interfaces without a password. Its Node process inherits the
 environment of whoever starts it, so a preload (``guard.cjs``, next to this file) can keep it on
-127.0.0.1 with no file of NNI touched. An experiment started from Python is guarded by
-``os.environ.update(guarded_environment(os.environ))`` before it starts.
+127.0.0.1, and repair its faults (``repairs.cjs``), with no file of NNI touched. Before an
+experiment is started from Python, ``guard()`` does it.
 """
 
 import os
@@ -41,6 +41,14 @@ def guarded_environment(env: Mapping[str, str]) -> dict[str, str]:
         known = [host for host in env.get(name, "").split(",") if host]
         guarded[name] = ",".join([*known, *(host for host in _HERE if host not in known)])
     return guarded
+
+
+def guard() -> None:
+    """Guard the managers that this process starts from now on, as ``NasExperiment.run`` does.
+
+    Changes ``os.environ`` into its ``guarded_environment``. A second call changes nothing.
+    """
+    os.environ.update(guarded_environment(os.environ))
 
 
 def warn_if_unguarded(env: MutableMapping[str, str] | None = None) -> bool:

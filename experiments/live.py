@@ -105,7 +105,7 @@ def describe(trial: Trial, now: float) -> Line:
         text += f" {progress.epoch}/{progress.epochs}"
     if result is None and progress.retrieval is not None:
         text += f"  held-out mAP {100 * progress.retrieval:.2f} %"
-    left = progress.seconds_left_at(now)
+    left = None if progress.stage == "stopped" else progress.seconds_left_at(now)
     return Line(text, "" if left is None else duration(left))
 
 
@@ -123,6 +123,8 @@ def duration(seconds: float) -> str:
 def _outcome(trial: Trial) -> str:
     if trial.cancelled:
         return "cancelled"
+    if trial.stopped:
+        return "stopped"
     failure = trial.failure()
     if failure is not None:
         return f"failed: {failure.splitlines()[-1]}"

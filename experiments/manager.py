@@ -28,15 +28,10 @@ LAST_PORT = 65535
 LOOPBACK = "127.0.0.1"
 
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-_LATE = "Tuner did not connect"
 
 
 class ManagerFailedError(RuntimeError):
     """The manager did not start, ended with an error, or is gone."""
-
-
-class TunerLateError(ManagerFailedError):
-    """NNI gave its tuner ten seconds to connect, and the machine was too busy for that."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +76,7 @@ class Manager:
             every: seconds between two looks.
 
         Raises:
-            TunerLateError: if NNI gave its tuner up.
-            ManagerFailedError: if the experiment ended with another error, or the manager is gone.
+            ManagerFailedError: if the experiment ended with an error, or the manager is gone.
         """
         idle = 0
         while True:
@@ -211,11 +205,6 @@ def _argument(process: psutil.Process, name: str) -> str:
 
 
 def _failure(errors: list[str], folder: Path) -> ManagerFailedError:
-    if any(_LATE in error for error in errors):
-        return TunerLateError(
-            "NNI gave up its tuner, which did not connect within 10 seconds because the machine"
-            " was busy: run the command again when less is running."
-        )
     return ManagerFailedError(
         f"NNI ended the experiment with an error ({'; '.join(errors) or 'no reason given'}): its"
         f" logs are in {folder / 'log'}."

@@ -12,9 +12,13 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Literal, get_args
 
-Stage = Literal["data", "search", "retrain", "test", "done", "failed"]
+Stage = Literal["data", "search", "retrain", "test", "done", "stopped", "failed"]
+
+ENDS: tuple[Stage, ...] = ("done", "stopped", "failed")
+"""Stages no run leaves."""
 
 PROGRESS_FILE = "progress.json"
+RECIPE_FILE = "recipe.json"
 
 
 @dataclass(frozen=True)
@@ -157,7 +161,7 @@ def report_progress(
         epoch=ledger.done(stage),
         epochs=ledger.planned.get(stage, 0),
         retrieval=retrieval,
-        seconds_left=0.0 if stage in ("done", "failed") else ledger.seconds_left(),
+        seconds_left=0.0 if stage in ENDS else ledger.seconds_left(),
     )
     progress.write(folder)
     return progress

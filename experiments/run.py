@@ -4,113 +4,128 @@ Query and gallery are checked to be readable at the start and otherwise not touc
 test: everything before it is guided by held-out *training* identities.
 """
 
-import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from evaluators.embedding import embed_sightings
-from evaluators.reid_evaluator import EpochReport
-from evaluators.retrieval import Retrieval, retrieve
-from experiments.config import to_dict
+from evaluators.repeats import pooled, retrieve_repeated
+from evaluators.retrieval import Features, Retrieval, retrieve
+from evaluators.state import save_state
 from experiments.device import ask_for_repeatable_kernels, device_of, use_threads
-from experiments.progress import Ledger, Progress, Stage, report_progress
-from experiments.provenance import provenance
+from experiments.diary import Diary, Reporter, final_metrics
+from experiments.earlier import (
+    RETRAIN_STATE,
+    SEARCH_STATE,
+    Earlier,
+    finished,
+    read_earlier,
+)
+from experiments.interrupts import Interrupted
+from experiments.progress import RECIPE_FILE
 from experiments.recipes import Recipe
 from experiments.search import Found, search
-from experiments.table import Result
-from experiments.train import TrainingEpoch, network_of, train
+from experiments.table import RESULT_FILE, Result
+from experiments.train import network_of, train
 from nas_space.cost import measure_cost
 from nas_space.heads import EmbeddingNetwork
 from reid_data.catalog import load_dataset
 from reid_data.pictures import check_readable
-from reid_data.records import ReidDataset
+from reid_data.records import ReidDataset, Sighting
 from reid_data.twin_split import hold_out
 
-Metrics = Mapping[str, float]
 
-
-def _ignore(metrics: Metrics) -> None:
-    """Nobody listens."""
-
-
-@dataclass(frozen=True)
-class Reporter:
-    """Who is told of metrics: NNI in a trial, nobody otherwise.
-
-    Attributes:
-        intermediate: per epoch of the search; ``default`` is the held-out mAP, or minus the loss
-            where no identities are held out.
-        final: of the test; ``default`` is the mAP.
-    """
-
-    intermediate: Callable[[Metrics], None] = _ignore
-    final: Callable[[Metrics], None] = _ignore
-
-
-def run(recipe: Recipe, folder: Path, reporter: Reporter) -> Result:
+def run(
+    recipe: Recipe,
+    folder: Path,
+    reporter: Reporter,
+    *,
+    board: Path | None = None,
+    resume: bool = False,
+) -> Result:
     """Search, retrain and test.
+
+    On a CPU, a run that was killed and goes on ends with the numbers of one that was not.
 
     Args:
         recipe: everything that decides what happens.
-        folder: gets ``recipe.json``, ``progress.json``, ``epochs.jsonl``, ``genotype.json``,
-            ``network.pt``, ``metrics.json`` and ``test.json``; made here.
+        folder: gets all files, as the README lists them; made here.
         reporter: told of metrics.
+        board: gets TensorBoard's files; by default ``tensorboard`` in the run folder.
+        resume: go on with what the folder holds, if anything; a finished run is not run again.
 
     Returns:
         What the retrained network reached on query and gallery.
 
     Raises:
-        ValueError: if the data or the recipe is not as needed, or the folder holds a run already.
+        ValueError: if the data or the recipe is not as needed, or the folder holds a run already
+            and is not to be resumed, or a run of another recipe.
     """
     began = time.monotonic()
-    if (folder / "recipe.json").exists():
+    if not resume and (folder / RECIPE_FILE).exists():
         raise ValueError(
-            f"The folder {folder.name!r} holds a run already: name another one, or delete it first."
+            f"The folder {folder.name!r} holds a run already: go on with it by --resume, name"
+            " another one, or delete it first."
         )
+    earlier = read_earlier(folder, recipe) if resume else Earlier()
+    if resume and finished(folder):
+        result = Result.read(folder / RESULT_FILE)
+        reporter.final(final_metrics(result))
+        return result
     use_threads(recipe)
     ask_for_repeatable_kernels(device_of(recipe))
-    diary = _Diary(folder, recipe, reporter)
+    diary = Diary(folder, recipe, reporter, board or folder / "tensorboard", earlier)
     try:
-        dataset = load_dataset(recipe.data.name)
-        searched, held_out = hold_out(dataset.train, recipe.data.held_out, seed=recipe.seed)
+        dataset = load_dataset(recipe.data.name, part=recipe.data.part)
+        if not dataset.query:
+            raise ValueError(
+                f"The data set {dataset.name!r} has no query pictures to test on: a search is"
+                " tested in the end; set data.part to 'train' or 'trainval'."
+            )
+        parts = hold_out(dataset.train, recipe.data.held_out, seed=recipe.seed)
         check_readable((*dataset.query, *dataset.gallery), progress="checking the test pictures")
+        diary.enter("search")
         found = search(
             recipe,
-            searched,
-            held_out,
+            *parts,
             camera_rule=dataset.protocol.camera_rule,
             on_epoch=diary.searched,
+            on_batch=diary.batch,
+            checkpoint=folder / SEARCH_STATE,
+            earlier=earlier.search,
         )
         diary.found(found)
         network = network_of(found.genotype, recipe)
-        train(network, dataset.train, recipe, on_epoch=diary.retrained)
+        state = folder / RETRAIN_STATE
+        train(
+            network,
+            dataset.train,
+            recipe,
+            on_epoch=diary.retrained,
+            on_batch=diary.batch,
+            checkpoint=state,
+        )
         weights = {name: value.cpu() for name, value in network.state_dict().items()}
-        torch.save(weights, folder / "network.pt")
+        save_state(folder / "network.pt", weights)
         diary.enter("test")
         tested = test(network, dataset, recipe)
+    except (KeyboardInterrupt, Interrupted):
+        diary.enter("stopped")
+        raise
     except BaseException:
         diary.enter("failed")
         raise
-    result = _result(recipe, found, network, tested, minutes=(time.monotonic() - began) / 60)
-    result.write(folder)
-    diary.tested(dataset, tested)
-    diary.enter("done")
-    reporter.final(
-        {"default": result.mAP}
-        | {k: v for k, v in asdict(result).items() if isinstance(v, int | float)}
-    )
+    minutes = (time.monotonic() - began + earlier.seconds) / 60
+    result = _result(recipe, found, network, tested, minutes=minutes)
+    diary.tested(dataset, tested, result)
     return result
 
 
 def test(network: EmbeddingNetwork, dataset: ReidDataset, recipe: Recipe) -> Retrieval:
     """Score a network on query and gallery, under the data set's own protocol."""
-    query, gallery = (
-        embed_sightings(
+
+    def features(sightings: Sequence[Sighting], called: str) -> Features:
+        return embed_sightings(
             network,
             sightings,
             height=recipe.data.height,
@@ -118,9 +133,11 @@ def test(network: EmbeddingNetwork, dataset: ReidDataset, recipe: Recipe) -> Ret
             device=device_of(recipe),
             progress=called,
         )
-        for sightings, called in ((dataset.query, "query"), (dataset.gallery, "gallery"))
-    )
-    return retrieve(query, gallery, dataset.protocol)
+
+    query = features(dataset.query, "query")
+    if dataset.protocol.repeats:
+        return pooled(retrieve_repeated(query, dataset.protocol))
+    return retrieve(query, features(dataset.gallery, "gallery"), dataset.protocol)
 
 
 def _result(
@@ -140,88 +157,3 @@ def _result(
         minutes=minutes,
         genotype=str(found.genotype),
     )
-
-
-@dataclass
-class _Diary:
-    """Writes down what happens, in the run folder and to the reporter."""
-
-    folder: Path
-    recipe: Recipe
-    reporter: Reporter
-    _retrieval: float | None = None
-    _ledger: Ledger = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        searches = 0 if self.recipe.strategy == "random" else self.recipe.search.epochs
-        self._ledger = Ledger(
-            planned={"search": searches, "retrain": self.recipe.retrain.epochs},
-        )
-        self._save("recipe.json", {"recipe": to_dict(self.recipe), **provenance()})
-        self.enter("data")
-
-    def enter(self, stage: Stage) -> Progress:
-        return report_progress(
-            self.folder,
-            self._ledger,
-            strategy=self.recipe.strategy,
-            seed=self.recipe.seed,
-            stage=stage,
-            retrieval=self._retrieval,
-        )
-
-    def searched(self, report: EpochReport) -> None:
-        self._ledger = self._ledger.after("search", report.seconds)
-        self._retrieval = report.mAP
-        self._line({"stage": "search", **asdict(report)})
-        self._say(self.enter("search"), f"loss {report.loss:.3f}, held-out mAP {report.mAP}")
-        metrics = {
-            "default": -report.loss,
-            "entropy": report.entropy,
-            "none_share": report.none_share,
-            "loss": report.loss,
-        }
-        if report.mAP is not None and report.rank1 is not None:
-            metrics |= {"default": report.mAP, "rank1": report.rank1}
-        self.reporter.intermediate(metrics)
-
-    def found(self, found: Found) -> None:
-        (self.folder / "genotype.json").write_text(found.genotype.to_json(), encoding="utf-8")
-        self._save("search.json", {"epoch": found.epoch, "probabilities": found.probabilities})
-        print(f"Found {found.genotype}", flush=True)
-        self.enter("retrain")
-
-    def retrained(self, epoch: TrainingEpoch) -> None:
-        self._ledger = self._ledger.after("retrain", epoch.seconds)
-        self._line({"stage": "retrain", **asdict(epoch)})
-        self._say(self.enter("retrain"), f"loss {epoch.loss:.3f}")
-
-    def tested(self, dataset: ReidDataset, tested: Retrieval) -> None:
-        self._save(
-            "test.json",
-            {
-                "dataset": dataset.name,
-                "train": len(dataset.train),
-                "query": len(dataset.query),
-                "gallery": len(dataset.gallery),
-                "camera_rule": dataset.protocol.camera_rule,
-                "feature": self.recipe.retrain.feature,
-                "mAP": tested.mAP,
-                "mAP_trapezoid": tested.mAP_trapezoid,
-                "queries": len(dataset.query) - tested.queries_skipped,
-                "queries_skipped": tested.queries_skipped,
-            },
-        )
-
-    def _line(self, content: Mapping[str, Any]) -> None:
-        with (self.folder / "epochs.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(content) + "\n")
-
-    def _save(self, name: str, content: Mapping[str, Any]) -> None:
-        (self.folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-    def _say(self, progress: Progress, words: str) -> None:
-        left = progress.seconds_left
-        eta = "" if left is None else f", {left / 60:.1f} minutes left"
-        print(f"{progress.stage} {progress.epoch}/{progress.epochs}: {words}{eta}", flush=True)

@@ -1,24 +1,31 @@
 """Search: a recipe and the searched pictures in, a genotype out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
+from evaluators.epoch_report import EpochReport, Probabilities
 from evaluators.losses import IdTriplet
-from evaluators.reid_evaluator import EpochReport, ReidEvaluator
+from evaluators.reid_evaluator import ReidEvaluator
 from experiments.device import device_of
 from experiments.engine import run_one_shot
 from experiments.recipes import Recipe
-from nas_space.genotype import CANDIDATES, MSI_SLOTS, Genotype
+from nas_space.genotype import FIXED, MSI_SLOTS, Genotype
 from nas_space.msinet_space import MSINetSpace
 from reid_data.datamodule import SearchData, SplitKind
 from reid_data.randomness import generator_of
 from reid_data.records import Sighting
 from strategies.darts import DARTS
 from strategies.enas import ENAS
-from strategies.seams import Probabilities
+from strategies.gumbel_darts import GumbelDARTS
+from strategies.proxyless import Proxyless
+from strategies.random_one_shot import RandomOneShot
 from strategies.tcm import TCM
+
+Strategy = TCM | DARTS | GumbelDARTS | Proxyless | ENAS | RandomOneShot
 
 
 @dataclass(frozen=True)
@@ -26,15 +33,20 @@ class Found:
     """What a search ends with.
 
     Attributes:
-        genotype: of the last epoch or of the best, as the recipe says.
-        epoch: it was taken from, counted from 1; 0 for a random genotype.
-        probabilities: slot -> candidate -> probability after the last epoch; empty for a random
-            genotype.
+        genotype: of the epoch the recipe names.
+        epoch: it was taken from, counted from 1; 0 where nothing was searched.
+        probabilities: slot -> candidate -> probability after that epoch; empty where nothing was
+            searched.
     """
 
     genotype: Genotype
     epoch: int
     probabilities: Probabilities
+
+
+def searches(recipe: Recipe) -> bool:
+    """Whether the recipe's strategy trains a supernet; a random or fixed genotype needs none."""
+    return recipe.strategy != "random" and recipe.strategy not in FIXED
 
 
 def search(
@@ -44,6 +56,9 @@ def search(
     *,
     camera_rule: bool = True,
     on_epoch: Callable[[EpochReport], None],
+    on_batch: Callable[[int, int], None] | None = None,
+    checkpoint: Path | None = None,
+    earlier: Sequence[EpochReport] = (),
 ) -> Found:
     """Run the recipe's strategy.
 
@@ -52,7 +67,10 @@ def search(
         searched: pictures the search may learn from.
         held_out: pictures of other training identities, which score it.
         camera_rule: of the held-out score.
-        on_epoch: told of every finished epoch; never called for ``random``, which searches nothing.
+        on_epoch: told of every finished epoch; never called where nothing is searched.
+        on_batch: told of the batches of an epoch that are done, and their number.
+        checkpoint: file that keeps the search's state; where it exists, the search goes on there.
+        earlier: reports of the epochs behind that checkpoint.
 
     Raises:
         ValueError: if a picture cannot be read, there are too few identities, or the settings do
@@ -63,8 +81,72 @@ def search(
             "The recipe asks for search.genotype 'best' and holds out no identities to tell it by:"
             " set data.held_out above 0, or search.genotype to 'last'."
         )
-    if recipe.strategy == "random":
-        return Found(random_genotype(recipe.seed), epoch=0, probabilities={})
+    if not searches(recipe):
+        return Found(given_genotype(recipe), epoch=0, probabilities={})
+    reports = list(earlier)
+    if len(reports) < recipe.search.epochs:
+
+        def heard(report: EpochReport) -> None:
+            reports.append(report)
+            on_epoch(report)
+
+        data = _data(recipe, searched, held_out, camera_rule=camera_rule)
+        space = supernet_of(recipe)
+        evaluator = _evaluator(recipe, data, space, heard, on_batch, checkpoint)
+        with _seeded(recipe.seed):
+            run_one_shot(space, evaluator, strategy_of(recipe))
+    return chosen(reports, recipe)
+
+
+def chosen(reports: Sequence[EpochReport], recipe: Recipe) -> Found:
+    """The genotype the recipe asks for, from the reports of all epochs."""
+    report = reports[-1]
+    if recipe.search.genotype == "second_last":
+        report = reports[-2]
+    elif recipe.search.genotype == "best":  # the first of equals
+        report = max(reports, key=lambda r: -1.0 if r.mAP is None else r.mAP)
+    return Found(Genotype("msi", report.genotype), report.epoch, report.probabilities)
+
+
+def given_genotype(recipe: Recipe) -> Genotype:
+    """The genotype of a strategy that searches nothing: fixed, or every slot drawn evenly."""
+    if recipe.strategy in FIXED:
+        return FIXED[recipe.strategy]
+    names = recipe.space.candidates
+    drawn = torch.randint(len(names), (len(MSI_SLOTS),), generator=generator_of(recipe.seed))
+    return Genotype("msi", dict(zip(MSI_SLOTS, (names[i] for i in drawn.tolist()), strict=True)))
+
+
+def supernet_of(recipe: Recipe) -> MSINetSpace:
+    """The space with its first weights, which depend on the recipe's seed alone."""
+    with _seeded(recipe.seed):
+        space = MSINetSpace(
+            width=recipe.space.width,
+            depths=recipe.space.depths,
+            cell_width=recipe.space.cell_width,
+            candidates=recipe.space.candidates,
+            residual_start=recipe.space.residual_start,
+            subtract=recipe.space.subtract,
+        )
+    space.to(memory_format=torch.channels_last)
+    return space
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Torch's own generator starts from the seed inside, and is as before afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def _data(
+    recipe: Recipe,
+    searched: Sequence[Sighting],
+    held_out: Sequence[Sighting],
+    *,
+    camera_rule: bool,
+) -> SearchData:
     if camera_rule and held_out and not _seen_twice(held_out):
         print(
             "No held-out identity was seen by two cameras: the search is scored without the camera"
@@ -72,7 +154,7 @@ def search(
             flush=True,
         )
         camera_rule = False
-    data = SearchData(
+    return SearchData(
         searched=tuple(searched),
         held_out=tuple(held_out),
         height=recipe.data.height,
@@ -84,22 +166,6 @@ def search(
         camera_rule=camera_rule,
         progress=True,
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        space = MSINetSpace(
-            width=recipe.space.width,
-            cell_width=recipe.space.cell_width,
-            residual_start=recipe.space.residual_start,
-        )
-        space.to(memory_format=torch.channels_last)
-    strategy = _strategy(recipe)
-    best = _Best(strategy, on_epoch)
-    run_one_shot(space, _evaluator(recipe, data, space, best), strategy)
-    if recipe.search.genotype == "best" and best.epoch:
-        genotype, epoch = best.genotype, best.epoch
-    else:
-        genotype, epoch = strategy.genotype(), recipe.search.epochs
-    return Found(Genotype("msi", genotype), epoch, strategy.probabilities())
 
 
 def _seen_twice(sightings: Sequence[Sighting]) -> bool:
@@ -108,56 +174,63 @@ def _seen_twice(sightings: Sequence[Sighting]) -> bool:
     return len(pairs) > len({identity for identity, _ in pairs})
 
 
-def random_genotype(seed: int) -> Genotype:
-    """Every slot's candidate drawn evenly, from a generator of its own."""
-    names = CANDIDATES["msi"]
-    drawn = torch.randint(len(names), (len(MSI_SLOTS),), generator=generator_of(seed))
-    return Genotype("msi", dict(zip(MSI_SLOTS, (names[i] for i in drawn.tolist()), strict=True)))
+def strategy_of(recipe: Recipe) -> Strategy:
+    """The NNI strategy of a recipe that searches.
 
-
-class _Best:
-    """Passes reports on, and keeps the genotype of the epoch that scored best."""
-
-    def __init__(
-        self, strategy: TCM | DARTS | ENAS, on_epoch: Callable[[EpochReport], None]
-    ) -> None:
-        self._strategy, self._on_epoch = strategy, on_epoch
-        self.genotype: dict[str, str] = {}
-        self.epoch, self._best = 0, -1.0
-
-    def __call__(self, report: EpochReport) -> None:
-        if report.mAP is not None and report.mAP > self._best:
-            self._best, self.epoch = report.mAP, report.epoch
-            self.genotype = self._strategy.genotype()
-        self._on_epoch(report)
-
-
-def _strategy(recipe: Recipe) -> TCM | DARTS | ENAS:
+    Raises:
+        ValueError: if the recipe searches nothing, or its settings do not go together.
+    """
     settings = recipe.search
-    own: SplitKind = "twin" if recipe.strategy == "tcm" else "closed_set"
-    split: SplitKind = own if settings.split == "own" else settings.split
-    if recipe.strategy == "tcm":
-        return TCM(
-            arch=settings.arch,
-            memory=recipe.memory,
-            criterion="evaluator" if settings.loss == "id_triplet" else "contrastive",
-            split=split,
-            shares=recipe.twin,
-            seed=recipe.seed,
-        )
-    if settings.loss == "contrastive":
+    if recipe.strategy != "tcm" and settings.loss == "contrastive":
         raise ValueError(
             f"The recipe asks for search.loss 'contrastive' with strategy {recipe.strategy!r}: the"
             " memories belong to TCM; set search.loss to 'id_triplet' or 'own', or strategy to"
             " 'tcm'."
         )
-    if recipe.strategy == "darts":
-        return DARTS(arch=settings.arch, split=split, shares=recipe.twin, seed=recipe.seed)
-    return ENAS(controller=settings.controller, split=split, shares=recipe.twin, seed=recipe.seed)
+    split, shares, seed = _split(recipe), recipe.twin, recipe.seed
+    match recipe.strategy:
+        case "tcm":
+            return TCM(
+                arch=settings.arch,
+                memory=recipe.memory,
+                iteration=recipe.iteration,
+                criterion="evaluator" if settings.loss == "id_triplet" else "contrastive",
+                split=split,
+                shares=shares,
+                seed=seed,
+            )
+        case "darts":
+            return DARTS(arch=settings.arch, split=split, shares=shares, seed=seed)
+        case "gumbel_darts":
+            return GumbelDARTS(
+                arch=settings.arch,
+                temperature=settings.gumbel,
+                split=split,
+                shares=shares,
+                seed=seed,
+            )
+        case "proxyless":
+            return Proxyless(arch=settings.arch, split=split, shares=shares, seed=seed)
+        case "enas":
+            return ENAS(controller=settings.controller, split=split, shares=shares, seed=seed)
+        case "random_one_shot":
+            return RandomOneShot(settings=settings.one_shot, split=split, shares=shares, seed=seed)
+    raise ValueError(f"Strategy {recipe.strategy!r} searches nothing: its genotype is given.")
+
+
+def _split(recipe: Recipe) -> SplitKind:
+    if recipe.search.split != "own":
+        return recipe.search.split
+    return "twin" if recipe.strategy == "tcm" else "closed_set"
 
 
 def _evaluator(
-    recipe: Recipe, data: SearchData, space: MSINetSpace, on_epoch: Callable[[EpochReport], None]
+    recipe: Recipe,
+    data: SearchData,
+    space: MSINetSpace,
+    on_epoch: Callable[[EpochReport], None],
+    on_batch: Callable[[int, int], None] | None,
+    checkpoint: Path | None,
 ) -> ReidEvaluator:
     def id_triplet(dimensions: int, identities: int) -> IdTriplet:
         return IdTriplet(
@@ -176,6 +249,8 @@ def _evaluator(
         optimiser=recipe.search.weights,
         criterion=id_triplet,
         on_epoch=on_epoch,
+        on_batch=on_batch,
+        checkpoint=checkpoint,
         accelerator="gpu" if device_of(recipe).type == "cuda" else "cpu",
         seed=recipe.seed,
     )

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.config import override
 from experiments.interrupts import Interrupted, raising
+from experiments.progress import RECIPE_FILE
 from experiments.startup import prepare
 from experiments.trial import guarded_against_tracebacks
 from experiments.trials import ERROR_FILE
@@ -18,7 +18,7 @@ def main(argv: Sequence[str]) -> int:
     """Run one recipe.
 
     Args:
-        argv: ``--recipe NAME [--set FIELD=VALUE ...] --out FOLDER``.
+        argv: ``--recipe NAME [--set FIELD=VALUE ...] --out FOLDER [--resume]``.
 
     Returns:
         0 when the run finished, 1 when it failed (``error.txt`` in its folder then says in a
@@ -36,27 +36,32 @@ def main(argv: Sequence[str]) -> int:
         help="set a field of the recipe by its dotted name",
     )
     parser.add_argument("--out", type=Path, required=True, help="the run folder")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the run that lies in the run folder"
+    )
     arguments = parser.parse_args(argv)
     out: Path = arguments.out
     settings = [setting for group in arguments.set for setting in group]
-    used = os.path.exists(out / "recipe.json")  # False, not an error, where nobody may look
+    # os.path: False, not an error, where nobody may look
+    used = os.path.exists(out / RECIPE_FILE) and not arguments.resume
     prepare()
 
     def work() -> None:
         if not used:
             (out / ERROR_FILE).unlink(missing_ok=True)
-        from experiments.recipes import recipe_named
-        from experiments.run import Reporter, run
+        from experiments.diary import Reporter
+        from experiments.recipes import resolve
+        from experiments.run import run
         from experiments.table import table
 
-        recipe = override(recipe_named(arguments.recipe), _pairs(settings))
-        print(table([run(recipe, out, Reporter())]))
+        recipe = resolve(arguments.recipe, _pairs(settings))
+        print(table([run(recipe, out, Reporter(), resume=arguments.resume)]))
 
     try:
         with raising():
             return guarded_against_tracebacks(work, lambda: None if used else out)
     except Interrupted as interrupt:
-        done = f"what was done so far lies in {out}" if out.is_dir() else "nothing was done yet"
+        done = f"--resume goes on with {out}" if out.is_dir() else "nothing was done yet"
         print(f"Stopped; {done}.", file=sys.stderr)
         return interrupt.exit_status
 

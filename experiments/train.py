@@ -3,13 +3,17 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
 
 from evaluators.losses import id_triplet
+from evaluators.optimisation import Descent
+from evaluators.state import FINISHED, load_state, save_state
 from experiments.device import device_of
 from experiments.recipes import Recipe
 from nas_space.genotype import Genotype
@@ -83,7 +87,10 @@ def network_of(genotype: Genotype, recipe: Recipe) -> MSINet:
             genotype,
             width=recipe.space.width,
             feature=recipe.retrain.feature,
+            depths=recipe.space.depths,
             residual_start=recipe.space.residual_start,
+            local_branch=recipe.space.local_branch,
+            subtract=recipe.space.subtract,
         )
 
 
@@ -93,6 +100,8 @@ def train(
     recipe: Recipe,
     *,
     on_epoch: Callable[[TrainingEpoch], None],
+    on_batch: Callable[[int, int], None] | None = None,
+    checkpoint: Path | None = None,
 ) -> Network:
     """Train a network from scratch on all given identities.
 
@@ -104,13 +113,16 @@ def train(
         sightings: the training pictures.
         recipe: its ``retrain``, ``data`` and ``seed``.
         on_epoch: told of every finished epoch.
+        on_batch: told of the batches of an epoch that are done, and their number.
+        checkpoint: file that is replaced after every epoch; where it exists, the training goes on
+            behind the epochs it holds.
 
     Returns:
         The network in evaluation mode, on the recipe's device.
 
     Raises:
-        ValueError: if a picture cannot be read, there are fewer identities than a batch needs, or
-            the loss is no longer finite.
+        ValueError: if a picture cannot be read, there are fewer identities than a batch needs, the
+            loss is no longer finite, or the checkpoint is broken.
     """
     device = device_of(recipe)
     loader, identities = _loader(sightings, recipe, device)
@@ -124,25 +136,71 @@ def train(
         epochs=recipe.retrain.epochs,
         steps_per_epoch=len(loader),
     )
+    parts = _Parts(network, classifiers, descent)
+    finished = 0 if checkpoint is None else parts.restore(checkpoint)
     network.train()
-    for epoch in range(1, recipe.retrain.epochs + 1):
+    for epoch in range(finished + 1, recipe.retrain.epochs + 1):
         began = time.monotonic()
-        losses = []
-        for batch in loader:
-            rate = descent.optimizer.param_groups[0]["lr"]
-            losses.append(_step(network, classifiers, batch, recipe, descent.optimizer))
-            if descent.interval == "step":
-                descent.scheduler.step()
-        if descent.interval == "epoch":
-            descent.scheduler.step()
+        losses, rate = _epoch(parts, loader, epoch, recipe, on_batch)
         loss = float(torch.stack(losses).mean())
         if not loss < float("inf"):
             raise ValueError(
                 f"The loss of retraining epoch {epoch} is {loss}: lower"
                 f" retrain.weights.learning_rate, which is {recipe.retrain.weights.learning_rate}."
             )
-        on_epoch(TrainingEpoch(epoch, loss, float(rate), time.monotonic() - began))
+        on_epoch(TrainingEpoch(epoch, loss, rate, time.monotonic() - began))
+        if checkpoint is not None:
+            parts.keep(checkpoint, epoch)
     return network.eval()
+
+
+class _Parts(NamedTuple):
+    """All that an epoch changes."""
+
+    network: EmbeddingNetwork
+    classifiers: Classifiers
+    descent: Descent
+
+    def keep(self, file: Path, finished: int) -> None:
+        state = {name: part.state_dict() for name, part in self._named().items()}
+        save_state(file, state | {FINISHED: finished})
+
+    def restore(self, file: Path) -> int:
+        state = load_state(file)
+        for name, part in self._named().items() if state else ():
+            part.load_state_dict(state[name])
+        return int(state.get(FINISHED, 0))
+
+    def _named(self) -> dict[str, nn.Module | torch.optim.Optimizer | LRScheduler]:
+        return {
+            "network": self.network,
+            "classifiers": self.classifiers,
+            "optimizer": self.descent.optimizer,
+            "scheduler": self.descent.scheduler,
+        }
+
+
+def _epoch(
+    parts: _Parts,
+    loader: BatchLoader,
+    epoch: int,
+    recipe: Recipe,
+    on_batch: Callable[[int, int], None] | None,
+) -> tuple[list[Float[Tensor, ""]], float]:
+    """Losses of the batches, and the learning rate of the last one."""
+    optimizer, scheduler, interval = parts.descent
+    losses = []
+    loader.set_epoch(epoch - 1)
+    for done, batch in enumerate(loader, start=1):
+        rate = float(optimizer.param_groups[0]["lr"])
+        losses.append(_step(parts.network, parts.classifiers, batch, recipe, optimizer))
+        if interval == "step":
+            scheduler.step()
+        if on_batch is not None:
+            on_batch(done, len(loader))
+    if interval == "epoch":
+        scheduler.step()
+    return losses, rate
 
 
 def _loader(

@@ -10,16 +10,19 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from experiments.config import digest, override
+from experiments.config import digest
 from experiments.guard import warn_if_unguarded
+from experiments.parameters import next_parameters
 from experiments.startup import prepare
 from experiments.trials import ERROR_FILE
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run one trial of an NNI experiment.
+    """Run one trial of an NNI experiment, or go on with it.
+
+    ``nnictl resume`` starts an unfinished trial again under its name, with its parameters and its
+    output folder: its run folder is the one it left.
 
     Args:
         argv: ``--recipe NAME``.
@@ -40,13 +43,18 @@ def main(argv: Sequence[str]) -> int:
         nonlocal folder
         import nni
 
-        from experiments.recipes import recipe_named
-        from experiments.run import Reporter, run
+        from experiments.diary import Reporter
+        from experiments.recipes import resolve
+        from experiments.run import run
 
-        parameters: dict[str, Any] = nni.get_next_parameter() or {}
-        recipe = override(recipe_named(arguments.recipe), parameters)
+        recipe = resolve(arguments.recipe, next_parameters())
         folder = output / f"{nni.get_experiment_id()}-{nni.get_trial_id()}-{digest(recipe)}"
-        run(recipe, folder, Reporter(nni.report_intermediate_result, nni.report_final_result))
+        reporter = Reporter(
+            nni.report_intermediate_result,
+            nni.report_final_result,
+            nni.trial.overwrite_intermediate_seq,
+        )
+        run(recipe, folder, reporter, board=output / "tensorboard", resume=True)
 
     return guarded_against_tracebacks(work, lambda: folder)
 

@@ -45,6 +45,15 @@ class Trial:
         """Whether somebody ended it, the user or NNI."""
         return self.status.endswith("_CANCELED")
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it says that it was interrupted."""
+        try:
+            progress = self.progress()
+        except ValueError:
+            return False
+        return progress is not None and progress.stage == "stopped"
+
     def progress(self) -> Progress | None:
         """Where it stands; None before its first report."""
         file = self._newest(PROGRESS_FILE)
@@ -60,7 +69,7 @@ class Trial:
 
         Taken from the run folder, or from standard error when the trial broke before it had one.
         A trial that ended without a result failed too, whatever NNI says; of one that was
-        cancelled, that is the first thing said.
+        cancelled or interrupted, that is the first thing said.
         """
         if not self.ended:
             return None
@@ -72,6 +81,8 @@ class Trial:
             return None
         if self.cancelled:
             return f"It was cancelled.\n{self._last_words()}".rstrip()
+        if self.stopped:
+            return f"It was interrupted.\n{self._last_words()}".rstrip()
         return self._last_words() or (
             f"It ended as {self.status} without a result or an error message; look into"
             f" {self.folder}."

@@ -117,7 +117,7 @@ def _msi(*candidates: str) -> Genotype:
     return Genotype("msi", dict(zip(MSI_SLOTS, candidates, strict=True)))
 
 
-PUBLISHED: Mapping[str, Genotype] = {
+PUBLISHED: dict[str, Genotype] = {
     # MSINet (CVPR 2023), searched on MSMT17.
     "msinet_msmt17": _msi(
         *("channel_gate", "channel_gate"),
@@ -129,3 +129,8 @@ PUBLISHED: Mapping[str, Genotype] = {
     )
 }
 """Genotypes of papers, by name."""
+
+FIXED: Mapping[str, Genotype] = PUBLISHED | {
+    f"uniform_{name}": _msi(*[name] * len(MSI_SLOTS)) for name in CANDIDATES["msi"]
+}
+"""Genotypes nobody has to search for: those of papers, and one interaction in every slot."""

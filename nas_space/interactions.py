@@ -106,3 +106,21 @@ INTERACTIONS: Mapping[str, Callable[[int], nn.Module]] = {
     "cross_attention": lambda channels: CrossAttention(),
 }
 """Candidate name -> constructor from the number of channels of a branch."""
+
+
+def interaction(name: str, channels: int, *, subtract: bool = True) -> nn.Module:
+    """The interaction of that name.
+
+    Args:
+        name: a key of ``INTERACTIONS``.
+        channels: C.
+        subtract: of a cross attention, see there; without effect on the others.
+
+    Raises:
+        ValueError: if there is no such interaction.
+    """
+    if name not in INTERACTIONS:
+        raise ValueError(f"No interaction {name!r}: expected one of {', '.join(INTERACTIONS)}.")
+    if name == "cross_attention":
+        return CrossAttention(subtract=subtract)
+    return INTERACTIONS[name](channels)

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from nas_space.genotype import Genotype
 from nas_space.heads import EmbeddingNetwork, Feature, Head, HeadOutput
-from nas_space.interactions import INTERACTIONS
+from nas_space.interactions import interaction
 from nas_space.layers import LightConv3x3, conv_bn, initialise
 
 # B pictures, C channels, D numbers of a feature, H x W pixels of the image, h x w of a map
@@ -164,6 +164,8 @@ class MSINet(EmbeddingNetwork):
         depths: light 3x3 convolutions per half of either branch.
         cell_width: what the branches' channels are a quarter of.
         residual_start: weight of every branch's last normalisation at the start.
+        local_branch: describe an image by the halves of the middle map as well.
+        subtract: of a cross attention (decision 2).
     """
 
     def __init__(
@@ -175,33 +177,41 @@ class MSINet(EmbeddingNetwork):
         depths: tuple[int, int] = (1, 3),
         cell_width: CellWidth = "out",
         residual_start: ResidualStart = "one",
+        local_branch: bool = True,
+        subtract: bool = True,
     ) -> None:
         super().__init__(feature)
         self.backbone = MSIBackbone(
-            lambda label, channels: INTERACTIONS[genotype.slots[label]](channels),
+            lambda label, channels: interaction(genotype.slots[label], channels, subtract=subtract),
             width=width,
             depths=depths,
             cell_width=cell_width,
         )
         local = round(width * LOCAL_CHANNELS)
-        self.reduce = nn.Conv2d(self.backbone.middle_channels, local, 1)
+        self.local_branch = local_branch
+        if local_branch:
+            self.reduce = nn.Conv2d(self.backbone.middle_channels, local, 1)
         self.global_head = Head(self.backbone.channels)
-        self.local_head = Head(2 * local)
+        if local_branch:
+            self.local_head = Head(2 * local)
         initialise(self)
         self.backbone.start_residuals(residual_start)
 
     @property
     def dimensions(self) -> int:
-        """Length D of the embedding: 768 at width 1."""
-        return self.backbone.channels + 2 * self.reduce.out_channels
+        """Length D of the embedding: 768 at width 1, 512 of them global."""
+        local = 2 * self.reduce.out_channels if self.local_branch else 0
+        return self.backbone.channels + local
 
-    def heads(self, images: Float[Tensor, "B 3 H W"]) -> tuple[HeadOutput, HeadOutput]:
-        """Outputs of the global and the local head, for the losses.
+    def heads(self, images: Float[Tensor, "B 3 H W"]) -> tuple[HeadOutput, ...]:
+        """Outputs of the global head, and of the local one where there is one, for the losses.
 
         The local head sees the means of the map's upper and lower half, one behind the other.
         """
         middle, last = self.backbone(images)
         v = last.mean(dim=(2, 3))
+        if not self.local_branch:
+            return (self.global_head(v),)
         halves = F.adaptive_avg_pool2d(self.reduce(middle), (2, 1)).squeeze(3)
         f_v = halves.transpose(1, 2).flatten(1)
         return self.global_head(v), self.local_head(f_v)

@@ -6,11 +6,14 @@ from jaxtyping import Float
 from nni.nas.nn.pytorch import LayerChoice, ModelSpace
 from torch import Tensor, nn
 
-from nas_space.interactions import INTERACTIONS
+from nas_space.interactions import INTERACTIONS, interaction
 from nas_space.layers import initialise
 from nas_space.msinet import CellWidth, MSIBackbone, ResidualStart
 
 # B pictures, D = 512 x width numbers of a feature, H x W pixels of the image
+
+_FEWEST = 2
+"""Candidates of a slot: with fewer there is nothing to choose."""
 
 
 class MSINetSpace(ModelSpace):  # type: ignore[misc]
@@ -27,6 +30,10 @@ class MSINetSpace(ModelSpace):  # type: ignore[misc]
         cell_width: what the branches' channels are a quarter of.
         candidates: names of the interactions every slot chooses from.
         residual_start: weight of every branch's last normalisation at the start.
+        subtract: of a cross attention (decision 2).
+
+    Raises:
+        ValueError: if a candidate is unknown or named twice, or there are fewer than two.
     """
 
     def __init__(
@@ -36,11 +43,19 @@ class MSINetSpace(ModelSpace):  # type: ignore[misc]
         cell_width: CellWidth = "out",
         candidates: tuple[str, ...] = tuple(INTERACTIONS),
         residual_start: ResidualStart = "one",
+        subtract: bool = True,
     ) -> None:
         super().__init__()
+        if len(set(candidates)) != len(candidates) or len(candidates) < _FEWEST:
+            raise ValueError(
+                f"The candidates {', '.join(candidates) or 'none'} were found: a slot chooses from"
+                f" {_FEWEST} or more different ones of {', '.join(INTERACTIONS)}."
+            )
 
         def slot(label: str, channels: int) -> nn.Module:
-            choices: Any = {name: INTERACTIONS[name](channels) for name in candidates}
+            choices: Any = {
+                name: interaction(name, channels, subtract=subtract) for name in candidates
+            }
             choice: nn.Module = LayerChoice(choices, label=label)
             return choice
 

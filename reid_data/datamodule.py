@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import torch
 
 from reid_data.batch import Twin
-from reid_data.loader import BatchLoader
+from reid_data.loader import BatchLoader, TwinLoader
 from reid_data.pictures import Pictures
 from reid_data.records import Sighting
 from reid_data.transforms import Augmentation
@@ -25,7 +25,7 @@ class Side(NamedTuple):
         labels: of its identities, sorted.
     """
 
-    loader: BatchLoader
+    loader: TwinLoader
     labels: tuple[int, ...]
 
 

@@ -33,6 +33,16 @@ def first_few(names: Sequence[object]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
+def in_words(names: Sequence[str]) -> str:
+    """A list of one or more names as a sentence has it.
+
+    Example:
+        >>> in_words(["query", "gallery", "training"])
+        'query, gallery and training'
+    """
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
 def locate(root: Path, *, name: str, below: Sequence[str], needed: Sequence[str]) -> Path:
     """Find the folder that holds everything a layout needs.
 
@@ -48,7 +58,7 @@ def locate(root: Path, *, name: str, below: Sequence[str], needed: Sequence[str]
     Raises:
         ValueError: If the root is missing, or nothing below it has the layout.
     """
-    wanted = f"{', '.join(needed[:-1])} and {needed[-1]}"
+    wanted = in_words(needed)
     if not root.is_dir():
         raise ValueError(
             f"Data set '{name}' was looked for in {root}, which is not a folder; it needs a folder"

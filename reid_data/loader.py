@@ -1,6 +1,7 @@
 """Epochs of augmented batches, each of which can be made again exactly."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -12,6 +13,21 @@ from reid_data.records import Sighting
 from reid_data.transforms import Augmentation, augment, normalise
 
 _SIDES = tuple(Twin)
+
+
+@runtime_checkable
+class TwinLoader(Protocol):
+    """What a search asks of the loader of one side."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Batch]: ...
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next pass be this epoch, counted from 0."""
+
+    def still(self, *, size: int = 64) -> Iterator[Batch]:
+        """Every picture once, in batches of at most ``size``; begins no epoch."""
 
 
 class BatchLoader:

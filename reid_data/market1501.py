@@ -1,14 +1,12 @@
 """Market-1501 (Zheng et al., ICCV 2015) and every folder laid out like it."""
 
-import logging
 import re
 from pathlib import Path
 
-from reid_data.layout import first_few, locate, pictures_in
-from reid_data.parts import assemble
-from reid_data.records import Protocol, ReidDataset, Sighting
-
-_log = logging.getLogger(__name__)
+from reid_data.layout import locate
+from reid_data.names import named
+from reid_data.parts import assemble, compare_counts, counts_of
+from reid_data.records import Protocol, ReidDataset
 
 TRAIN, QUERY, GALLERY = "bounding_box_train", "query", "bounding_box_test"
 FOLDER_NAMES = (
@@ -17,10 +15,8 @@ FOLDER_NAMES = (
     "market1501",
     "Market-1501",
 )
-KNOWN_COUNTS = (12_936, 3_368, 15_913)
-"""Training, query and gallery pictures of Market-1501, junk left out, distractors counted."""
-
-_FILE_NAME = re.compile(r"(?P<identity>-1|\d+)_c(?P<camera>\d+)")
+KNOWN_COUNTS = {"training": 12_936, "query": 3_368, "gallery": 15_913}
+"""Pictures of Market-1501, junk left out, distractors counted."""
 
 
 def load(root: Path, *, name: str = "market1501") -> ReidDataset:
@@ -41,53 +37,16 @@ def load(root: Path, *, name: str = "market1501") -> ReidDataset:
     folder = locate(root, name=name, below=FOLDER_NAMES, needed=(TRAIN, QUERY, GALLERY))
     dataset = assemble(
         name,
-        train=_sightings(folder / TRAIN),
-        query=_sightings(folder / QUERY),
-        gallery=_sightings(folder / GALLERY),
+        train=named(folder / TRAIN),
+        query=named(folder / QUERY),
+        gallery=named(folder / GALLERY),
         protocol=Protocol(),
     )
     _compare_counts(folder, dataset)
     return dataset
 
 
-def _sightings(folder: Path) -> list[Sighting]:
-    """Every picture of a folder whose name says who was seen, by which camera."""
-    if not folder.is_dir():
-        raise ValueError(f"{folder} is a file where a folder of pictures was expected: replace it.")
-    paths = sorted(pictures_in(folder))
-    if not paths:
-        raise ValueError(
-            f"{folder} holds no jpg or png picture, and every part of a data set needs some:"
-            " check that it was unpacked completely."
-        )
-    matches = [(path, _FILE_NAME.match(path.name)) for path in paths]
-    read = [Sighting(int(m["identity"]), int(m["camera"]), path) for path, m in matches if m]
-    unread = [path.name for path, match in matches if match is None]
-    if not read:
-        raise ValueError(
-            f"None of the {len(paths)} picture names in {folder} (such as {paths[0].name}) says an"
-            " identity and a camera as 0001_c1s1_000151_00.jpg does: rename the files."
-        )
-    if unread:
-        _log.warning(
-            "%d pictures of %s are left out, for their names say no identity and camera: %s",
-            len(unread),
-            folder,
-            first_few(unread),
-        )
-    return read
-
-
 def _compare_counts(folder: Path, dataset: ReidDataset) -> None:
     """Warn when a folder that calls itself Market-1501 has other counts."""
-    if not re.sub(r"\W", "", folder.name).lower().startswith("market1501"):
-        return
-    counts = (len(dataset.train), len(dataset.query), len(dataset.gallery))
-    if counts != KNOWN_COUNTS:
-        _log.warning(
-            "%s has %d training, %d query and %d gallery pictures where Market-1501 has %d, %d and"
-            " %d: its scores cannot be compared with published ones",
-            folder,
-            *counts,
-            *KNOWN_COUNTS,
-        )
+    if re.sub(r"\W", "", folder.name).lower().startswith("market1501"):
+        compare_counts(folder, counts_of(dataset), called="Market-1501", known=KNOWN_COUNTS)

@@ -4,14 +4,12 @@ V2 is V1 with faces masked; scores on the two differ by 2 to 4 points of mAP, so
 the data set says which one it is.
 """
 
-import logging
 from pathlib import Path
 
-from reid_data.layout import first_few, locate
-from reid_data.parts import assemble
+from reid_data.layout import locate
+from reid_data.lists import listed
+from reid_data.parts import assemble, compare_counts
 from reid_data.records import Protocol, ReidDataset, Sighting
-
-_log = logging.getLogger(__name__)
 
 PARTS = ("train", "trainval", "all")
 """Training pictures: without the validation list, with it, or the test pictures besides."""
@@ -24,7 +22,7 @@ FOLDER_NAMES = (
     "msmt17/MSMT17_V2",
     "msmt17",
 )
-KNOWN_COUNTS = (32_621, 11_659, 82_161)
+KNOWN_COUNTS = {"training": 32_621, "query": 11_659, "gallery": 82_161}
 """Pictures of the training and validation lists together, of the query and the gallery list."""
 
 _EDITIONS = {"V1": ("train", "test"), "V2": ("mask_train_v2", "mask_test_v2")}
@@ -64,7 +62,8 @@ def load(root: Path, *, part: str = "trainval", name: str = "msmt17") -> ReidDat
     after = 1 + max(sighting.identity for sighting in trainval)
     query = _listed(folder / "list_query.txt", test_folder, first_identity=after)
     gallery = _listed(folder / "list_gallery.txt", test_folder, first_identity=after)
-    _compare_counts(folder, (len(trainval), len(query), len(gallery)))
+    counts = {"training": len(trainval), "query": len(query), "gallery": len(gallery)}
+    compare_counts(folder, counts, called="MSMT17", known=KNOWN_COUNTS)
 
     name = f"{name}_{edition.lower()}" + ("" if part == "trainval" else f"_{part}")
     if part == "all":
@@ -85,43 +84,18 @@ def _edition(folder: Path) -> str:
 
 
 def _listed(listing: Path, folder: Path, *, first_identity: int) -> list[Sighting]:
-    """The pictures of a list whose lines are ``relative-path identity``."""
-    lines = listing.read_text(encoding="utf-8").splitlines()
-    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-    if not numbered:
-        raise ValueError(f"{listing} lists no picture: check that it was copied completely.")
-    sightings = [
-        _sighting(line, folder, first_identity, where=f"Line {number} of {listing}")
-        for number, line in numbered
-    ]
-    missing = [sighting.path for sighting in sightings if not sighting.path.is_file()]
-    if missing:
-        raise ValueError(
-            f"{len(missing)} of the {len(sightings)} pictures in {listing} do not exist"
-            f" ({first_few(missing)}): unpack the data set again."
-        )
-    return sightings
+    """The pictures of a list whose lines are ``relative-path identity``.
 
+    ``0000/0000_000_01_0303morning_0008_0.jpg 0``: the third field of the name is the camera.
+    """
 
-def _sighting(line: str, folder: Path, first_identity: int, *, where: str) -> Sighting:
-    """``0000/0000_000_01_0303morning_0008_0.jpg 0``: the third field of the name is the camera."""
-    try:
+    def sighting_of(line: str) -> Sighting:
         relative, identity = line.split()
         camera = Path(relative).name.split("_")[2]
         return Sighting(first_identity + int(identity), int(camera), folder / relative)
-    except (ValueError, IndexError) as error:
-        raise ValueError(
-            f"{where} is '{line}' where a path such as 0000/0000_000_01_0303morning_0008_0.jpg and"
-            " an identity were expected: repair the list."
-        ) from error
 
-
-def _compare_counts(folder: Path, counts: tuple[int, int, int]) -> None:
-    if counts != KNOWN_COUNTS:
-        _log.warning(
-            "%s has %d training, %d query and %d gallery pictures where MSMT17 has %d, %d and %d:"
-            " its scores cannot be compared with published ones",
-            folder,
-            *counts,
-            *KNOWN_COUNTS,
-        )
+    return listed(
+        listing,
+        sighting_of,
+        expected="a path such as 0000/0000_000_01_0303morning_0008_0.jpg and an identity",
+    )

@@ -1,9 +1,10 @@
 """The checks every data set passes before anyone uses its three parts."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
-from reid_data.layout import first_few
+from reid_data.layout import first_few, in_words
 from reid_data.records import Protocol, ReidDataset, Sighting
 
 _log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ def assemble(
         name: of the data set.
         train: pictures to search and train on.
         query: pictures asked for.
-        gallery: pictures searched in.
+        gallery: pictures searched in; none where the protocol draws them from the query part.
         protocol: says what is junk and what a distractor.
 
     Raises:
@@ -38,12 +39,42 @@ def assemble(
         name,
         train=_without(nobody, train, f"training part of {name}"),
         query=_without(nobody, query, f"query part of {name}"),
-        gallery=_without(protocol.junk, gallery, f"gallery of {name}"),
+        gallery=() if protocol.repeats else _without(protocol.junk, gallery, f"gallery of {name}"),
         protocol=protocol,
     )
     _require_disjoint(dataset)
     _warn_of_single_pictures(dataset)
     return dataset
+
+
+def counts_of(dataset: ReidDataset) -> dict[str, int]:
+    """Part -> its pictures, of a data set with a gallery of its own."""
+    return {
+        "training": len(dataset.train),
+        "query": len(dataset.query),
+        "gallery": len(dataset.gallery),
+    }
+
+
+def compare_counts(
+    folder: Path, counts: Mapping[str, int], *, called: str, known: Mapping[str, int]
+) -> None:
+    """Warn where a data set has other counts than the one it takes itself for.
+
+    Args:
+        folder: the data set.
+        counts: part -> pictures found.
+        called: the data set it takes itself for.
+        known: part -> pictures of that one.
+    """
+    if counts != known:
+        _log.warning(
+            "%s has %s pictures where %s has %s: its scores cannot be compared with published ones",
+            folder,
+            in_words([f"{count} {part}" for part, count in counts.items()]),
+            called,
+            in_words([str(count) for count in known.values()]),
+        )
 
 
 def _without(

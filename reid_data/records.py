@@ -33,11 +33,16 @@ class Protocol:
         camera_rule: leave out, per query, gallery pictures of the same identity *and* camera.
         junk: identities dropped everywhere.
         distractors: gallery identities that count as wrong and are never queries.
+        repeats: how often a gallery is drawn, one picture of each identity, from the query part,
+            whose other pictures are then the queries; 0 where the gallery is a part of its own.
+        seed: of these draws.
     """
 
     camera_rule: bool = True
     junk: frozenset[int] = frozenset({JUNK})
     distractors: frozenset[int] = frozenset({DISTRACTOR})
+    repeats: int = 0
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,8 @@ class ReidDataset:
         name: as the catalog knows it.
         train: pictures to search and train on.
         query: pictures asked for.
-        gallery: pictures searched in; junk is already dropped, distractors are not.
+        gallery: pictures searched in; junk is already dropped, distractors are not. Empty where
+            the protocol draws it from the query part.
         protocol: the rules of this data set.
     """
 

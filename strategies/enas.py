@@ -6,19 +6,11 @@ the rank-1 of retrieval within a val batch. (NNI's own ENAS needs a library that
 An epoch is one pass over the train side, the val side cycling beside it.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
 
 import torch
 from nni.nas.evaluator.pytorch.lightning import LightningModule
-from nni.nas.oneshot.pytorch.base_lightning import BaseOneShotLightningModule
-from nni.nas.oneshot.pytorch.supermodule.base import BaseSuperNetModule
-from nni.nas.strategy import RandomOneShot
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from reid_data.batch import Batch
@@ -26,14 +18,8 @@ from reid_data.datamodule import SplitKind
 from reid_data.randomness import generator_of
 from reid_data.twin_split import TwinShares
 from strategies.controller import Baseline, Controller, batch_rank1, policy_loss
-from strategies.seams import (
-    GenotypeBySlot,
-    PairedLoader,
-    Probabilities,
-    TwoSides,
-    searching,
-    sides_of,
-)
+from strategies.seams import GenotypeBySlot, Probabilities, TwoSides
+from strategies.single_path import SinglePathModule, SinglePathSearch, settle_on, take
 
 
 @dataclass(frozen=True)
@@ -68,14 +54,14 @@ class ControllerSettings:
     calibration_batches: int = 8
 
 
-class EnasModule(BaseOneShotLightningModule):  # type: ignore[misc]
+class EnasModule(SinglePathModule):
     """The step of ENAS around an evaluator's module; the controller is part of its state.
 
     Args:
         training_module: of the evaluator.
         controller: the policy.
         settings: of its steps.
-        generator: of the paths.
+        seed: of the paths.
     """
 
     def __init__(
@@ -83,33 +69,21 @@ class EnasModule(BaseOneShotLightningModule):  # type: ignore[misc]
         training_module: LightningModule,
         controller: Controller,
         settings: ControllerSettings,
-        generator: torch.Generator,
+        seed: int,
     ) -> None:
-        super().__init__(training_module)
-        self.controller, self._settings, self._generator = controller, settings, generator
+        super().__init__(training_module, seed)
+        self.controller, self._settings = controller, settings
         self.baseline = Baseline(settings.baseline_decay)
-        self.loader: PairedLoader | None = None
-
-    def set_model(self, model: nn.Module) -> None:
-        """Takes the supernet, on the likeliest path."""
-        _take(model, self.controller.greedy().path)
-        super().set_model(model)
 
     def configure_architecture_optimizers(self) -> Optimizer:
         """Adam of the controller."""
         return Adam(self.controller.parameters(), lr=self._settings.learning_rate)
 
-    def on_train_epoch_start(self) -> None:
-        """Lets both sides draw the batches of this epoch."""
-        if self.loader is not None:
-            self.loader.set_epoch(self.trainer.current_epoch)
-        super().on_train_epoch_start()
-
     def training_step(self, batch: TwoSides, batch_idx: int) -> dict[str, Tensor]:
         """Weights of one path by the train batch, then the controller by the val batch."""
         with torch.no_grad():
-            path = self.controller.sample(self._generator).path
-        _take(self.model, path)
+            path = self.controller.sample(self.generator).path
+        take(self.model, path)
         loss = self.training_module.training_step(batch["train"], batch_idx)
         self.advance_optimization(loss, batch_idx)
         for _ in range(self._steps_due(batch_idx)):
@@ -126,17 +100,8 @@ class EnasModule(BaseOneShotLightningModule):  # type: ignore[misc]
         return self.controller.greedy().probabilities
 
     def settle(self) -> None:
-        """Puts the supernet on the likeliest path, with running statistics of that path.
-
-        Training never reads running statistics, so that scoring leaves no trace in it.
-        """
-        _take(self.model, self.controller.greedy().path)
-        count = self._settings.calibration_batches
-        if self.loader is None or count == 0:
-            return
-        with torch.no_grad(), _fresh_statistics(self.model):
-            for batch in islice(self.loader.train_batches(epoch=0), count):
-                self.training_module.embed(batch.images.to(self.device))
+        """Puts the supernet on the likeliest path, with running statistics of that path."""
+        settle_on(self, self.export(), batches=self._settings.calibration_batches)
 
     def _steps_due(self, batch_idx: int) -> int:
         if self.trainer.current_epoch < self._settings.warmup_epochs:
@@ -151,7 +116,7 @@ class EnasModule(BaseOneShotLightningModule):  # type: ignore[misc]
         optimizer.zero_grad()
         paths = self._settings.paths_per_step
         for _ in range(paths):
-            decision = self.controller.sample(self._generator)
+            decision = self.controller.sample(self.generator)
             advantage = self.baseline.advantage(self._reward(decision.path, batch))
             loss = policy_loss(decision, advantage, entropy_weight=self._settings.entropy_weight)
             self.manual_backward(loss / paths)
@@ -159,13 +124,15 @@ class EnasModule(BaseOneShotLightningModule):  # type: ignore[misc]
 
     @torch.no_grad()
     def _reward(self, path: GenotypeBySlot, batch: Batch) -> float:
-        _take(self.model, path)
+        take(self.model, path)
         feature = self.training_module.embed(batch.images)
         return batch_rank1(feature, batch.identities, batch.cameras)
 
 
-class ENAS(RandomOneShot):  # type: ignore[misc]
+class ENAS(SinglePathSearch):
     """Efficient architecture search by a learned policy over paths that share weights.
+
+    Its probabilities are those of each slot along the likeliest path, which is its genotype.
 
     Args:
         controller: settings of the policy.
@@ -182,67 +149,17 @@ class ENAS(RandomOneShot):  # type: ignore[misc]
         shares: TwinShares = TwinShares(),
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        self.controller, self.split, self.shares, self.seed = controller, split, shares, seed
-        self._choices: dict[str, tuple[str, ...]] = {}
-
-    def mutate_model(self, model: Any) -> Any:
-        """NNI's single-path supernet."""
-        self._choices = {
-            label: tuple(mutable.values) for label, mutable in model.simplify().items()
-        }
-        return super().mutate_model(model)
-
-    def mutate_evaluator(self, evaluator: Any) -> Any:
-        """Divides the evaluator's pictures and wraps the search around its module."""
-        sides = sides_of(evaluator, self.split, self.shares, self)
-        module = self.configure_oneshot_module(evaluator.module)
-        module.loader = PairedLoader(sides.train.loader, sides.val.loader, longer=False)
-        return searching(evaluator, module, module.loader)
+        super().__init__(split=split, shares=shares, seed=seed)
+        self.controller = controller
 
     def configure_oneshot_module(self, training_module: LightningModule) -> EnasModule:
         """The step of ENAS."""
         settings = self.controller
         policy = Controller(
-            self._choices,
+            self.choices,
             generator=generator_of(self.seed, 0),
             hidden=settings.hidden,
             bound=settings.bound,
             temperature=settings.temperature,
         )
-        return EnasModule(training_module, policy, settings, generator_of(self.seed, 1))
-
-    def probabilities(self) -> Probabilities:
-        """Probabilities of each slot along the likeliest path."""
-        found: Probabilities = self.oneshot_module.export_probs()
-        return found
-
-    def genotype(self) -> GenotypeBySlot:
-        """The likeliest path."""
-        found: GenotypeBySlot = self.oneshot_module.export()
-        return found
-
-    def settle(self) -> None:
-        """Puts the supernet on the likeliest path."""
-        self.oneshot_module.settle()
-
-
-def _take(model: nn.Module, path: GenotypeBySlot) -> None:
-    for module in model.modules():
-        if isinstance(module, BaseSuperNetModule):
-            module.resample(memo=path)
-
-
-@contextmanager
-def _fresh_statistics(model: nn.Module) -> Iterator[None]:
-    """Batch norms gather plain averages from nothing; afterwards they follow as before."""
-    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
-    momenta = [norm.momentum for norm in norms]
-    try:
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None
-        yield
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+        return EnasModule(training_module, policy, settings, self.seed)

@@ -5,7 +5,7 @@ through protocols, and sees a strategy as the ``Search`` it is handed.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypedDict, runtime_checkable
 
 import nni
@@ -17,12 +17,13 @@ from torch import Tensor
 from reid_data.batch import Batch
 from reid_data.datamodule import Sides
 from reid_data.twin_split import TwinShares
+from strategies.foreign import foreign_sides
 
-Probabilities = dict[str, dict[str, float]]
+Probabilities = dict[str, dict[Any, float]]
 """Slot label -> candidate -> probability."""
 
-GenotypeBySlot = dict[str, str]
-"""Slot label -> candidate."""
+GenotypeBySlot = dict[str, Any]
+"""Slot label -> candidate: a name, but in foreign spaces whatever NNI knows it by."""
 
 
 _KNOWN_WARNINGS = (
@@ -51,6 +52,11 @@ class SearchedModule(Protocol):
 
     def embed(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
         """Features of normalised images."""
+
+
+@runtime_checkable
+class ModuleWithLoss(Protocol):
+    """A training module that has a loss of its own."""
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         """The evaluator's own loss; changes nothing."""
@@ -121,23 +127,39 @@ class PairedLoader:
 def sides_of(evaluator: Any, split: str, shares: TwinShares, search: Search) -> Sides:
     """Tells an evaluator which split it searches on, and who searches.
 
+    An evaluator of this project divides its own pictures; of any other one the loaders are the
+    sides (``strategies.foreign``).
+
     Args:
-        evaluator: with ``prepare_search(split, shares, search) -> Sides``.
-        split: of the searched pictures.
-        shares: of the twins.
-        search: asked by the evaluator after each epoch.
+        evaluator: with ``prepare_search(split, shares, search) -> Sides``, or with a module that
+            embeds and two loaders.
+        split: of the searched pictures; without effect on a foreign evaluator.
+        shares: of the twins; likewise.
+        search: asked by the evaluator after each epoch; a foreign one asks nothing.
 
     Raises:
-        TypeError: the evaluator does not hold the pictures of a search.
+        TypeError: the evaluator is neither.
+        ValueError: what it holds cannot be searched on.
     """
     if not callable(getattr(evaluator, "prepare_search", None)):
-        raise TypeError(
-            f"The evaluator is a {type(evaluator).__name__}, and a strategy of this project needs"
-            " one that divides the searched pictures: use ReidEvaluator, or give yours a method"
-            " prepare_search(split, shares, search) that returns Sides."
-        )
+        return foreign_sides(evaluator)
     sides: Sides = evaluator.prepare_search(split, shares, search)
     return sides
+
+
+def own_loss(module: object) -> Callable[[Batch], Float[Tensor, ""]]:
+    """The loss of an evaluator's module.
+
+    Raises:
+        TypeError: it has none.
+    """
+    if not isinstance(module, ModuleWithLoss):
+        raise TypeError(
+            f"The evaluator's module, a {type(module).__name__}, has no loss, which criterion"
+            " 'evaluator' takes on both sides: give it a method loss(batch), or take criterion"
+            " 'contrastive'."
+        )
+    return module.loss
 
 
 @nni.trace

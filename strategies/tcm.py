@@ -1,9 +1,9 @@
 """TCM, the twins contrastive mechanism (MSINet, CVPR 2023, section 3.2), as an NNI strategy.
 
-Two twins that share a part of their identities have a memory each. One iteration: the train
-twin's contrastive loss moves the weights and its memory absorbs the features; the val twin's loss
-of the updated model moves the architecture and its memory absorbs the features. An epoch is one
-pass over the train twin, the val twin cycling beside it.
+Two twins that share a part of their identities have a memory each. One iteration of the paper: the
+train twin's contrastive loss moves the weights and its memory absorbs the features; the val twin's
+loss of the updated model moves the architecture and its memory absorbs the features. An epoch is
+one pass over the train twin, the val twin cycling beside it.
 """
 
 from collections.abc import Iterator
@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from reid_data.batch import Batch, Twin
 from reid_data.datamodule import Sides, SplitKind
-from reid_data.loader import BatchLoader
+from reid_data.loader import TwinLoader
 from reid_data.twin_split import TwinShares
-from strategies.bilevel import bilevel_step
+from strategies.bilevel import Half, Iteration, bilevel_step, descend
 from strategies.contrastive_memory import TwinMemories
 from strategies.differentiable import ArchOptimiser, DifferentiableModule, DifferentiableSearch
-from strategies.seams import SearchedModule, TwoSides
+from strategies.seams import SearchedModule, TwoSides, own_loss
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class SideLoss:
     def __call__(self) -> Float[Tensor, ""]:
         """One forward pass; changes no memory."""
         if self._memories is None:
-            return self._module.loss(self._batch)
+            return own_loss(self._module)(self._batch)
         feature = self._module.embed(self._batch.images)
         self._feature = feature.detach()
         return self._memories.loss(feature, self._batch.identities, self._batch.twin)
@@ -85,6 +85,7 @@ class TcmModule(DifferentiableModule):
         arch: optimiser of the alphas.
         sides: of the search.
         memory: settings of the memories; None takes the evaluator's own loss in their place.
+        iteration: what moves when.
     """
 
     def __init__(
@@ -95,10 +96,11 @@ class TcmModule(DifferentiableModule):
         *,
         sides: Sides,
         memory: MemorySettings | None,
+        iteration: Iteration,
     ) -> None:
         super().__init__(training_module, alphas, arch)
         self._side_of = {Twin.TRAIN: sides.train, Twin.VAL: sides.val}
-        self._memory = memory
+        self._memory, self._iteration = memory, iteration
         self.memories: TwinMemories | None = None
 
     def set_model(self, model: nn.Module) -> None:
@@ -128,24 +130,29 @@ class TcmModule(DifferentiableModule):
         """Weights by the train twin's loss, then the architecture by the val twin's.
 
         Each memory absorbs the features of its own pass. No loss of an iteration reads a memory
-        after its update, so that both updates may wait for the end.
+        after its update, so that both updates may wait for the end. Where the architecture rests,
+        the val twin's batch is not looked at.
         """
         weight_optimizer, arch_optimizer = self.optimizers()
         train = SideLoss(self.training_module, self.memories, batch["train"])
         val = SideLoss(self.training_module, self.memories, batch["val"])
-        train_loss, val_loss = bilevel_step(
-            train,
-            val,
-            weight_optimizer=weight_optimizer,
-            arch_optimizer=arch_optimizer,
-            backward=self.manual_backward,
-        )
+        weights, backward = Half(train, weight_optimizer), self.manual_backward
+        losses: dict[str, Tensor] = {}
+        if self._iteration.skip_first and batch_idx == 0:
+            losses["loss"] = descend(weights, backward=backward)
+        else:
+            losses["loss"], losses["val_loss"] = bilevel_step(
+                weights,
+                Half(val, arch_optimizer),
+                iteration=self._iteration,
+                backward=backward,
+            )
         train.absorb()
         val.absorb()
         self.advance_lr_schedulers(batch_idx)
-        return {"loss": train_loss, "val_loss": val_loss}
+        return losses
 
-    def _features_of(self, loader: BatchLoader) -> Iterator[tuple[Tensor, Tensor]]:
+    def _features_of(self, loader: TwinLoader) -> Iterator[tuple[Tensor, Tensor]]:
         for batch in loader.still():
             images = batch.images.to(self.device)
             yield _still_features(self.training_module, images), batch.identities.to(self.device)
@@ -157,6 +164,7 @@ class TCM(DifferentiableSearch):
     Args:
         arch: optimiser of the alphas.
         memory: settings of both memories.
+        iteration: what moves when.
         criterion: "contrastive" for the memories, "evaluator" for the evaluator's own loss on both
             sides, which tells the effect of the memories from that of the split.
         split: "twin" by identities, "closed_set" with the same identities on both sides.
@@ -172,6 +180,7 @@ class TCM(DifferentiableSearch):
         *,
         arch: ArchOptimiser = ArchOptimiser(),
         memory: MemorySettings = MemorySettings(),
+        iteration: Iteration = Iteration(),
         criterion: str = "contrastive",
         split: SplitKind = "twin",
         shares: TwinShares = TwinShares(),
@@ -180,7 +189,7 @@ class TCM(DifferentiableSearch):
         if criterion not in ("contrastive", "evaluator"):
             raise ValueError(f"TCM's criterion is {criterion!r}: use contrastive or evaluator.")
         super().__init__(arch=arch, split=split, shares=shares, longer=False, seed=seed)
-        self.memory, self.criterion = memory, criterion
+        self.memory, self.iteration, self.criterion = memory, iteration, criterion
 
     def configure_oneshot_module(self, training_module: LightningModule) -> TcmModule:
         """The step of TCM."""
@@ -192,6 +201,7 @@ class TCM(DifferentiableSearch):
             self.arch,
             sides=self.sides,
             memory=self.memory if self.criterion == "contrastive" else None,
+            iteration=self.iteration,
         )
 
 

@@ -236,7 +236,7 @@ def test_a_signal_while_the_experiment_is_being_created_leaves_no_process(laptop
 def test_what_nni_refuses_ends_in_a_sentence(laptop: Laptop) -> None:
     file = laptop.folder / "wrong.yml"
     file.write_text("trialCommand: 3\n")
-    with laptop.command("compare", "--config", str(file)) as comparison:
+    with laptop.command("compare", "--config", str(file), "--no-preflight") as comparison:
         assert comparison.wait(PATIENCE) == 1
     assert laptop.complained.splitlines()[-1].startswith("NNI did not start the experiment of ")
     with laptop.command("nnictl", "no-such-command") as refused:

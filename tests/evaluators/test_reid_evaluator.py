@@ -22,8 +22,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from evaluators.embedding import embed
+from evaluators.epoch_report import EpochReport, mean_entropy
 from evaluators.optimisation import WeightOptimiser
-from evaluators.reid_evaluator import EpochReport, ReidEvaluator, mean_entropy
+from evaluators.reid_evaluator import ReidEvaluator
 from evaluators.retrieval import retrieve_within
 from experiments.engine import run_one_shot
 from reid_data.datamodule import SearchData

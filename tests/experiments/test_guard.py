@@ -16,6 +16,7 @@ from experiments.guard import (
     BIND,
     MARK,
     PRELOAD,
+    guard,
     guarded_environment,
     own_command,
     warn_if_unguarded,
@@ -154,12 +155,29 @@ def test_the_users_node_options_stay_and_a_second_guard_adds_nothing() -> None:
     assert guarded_environment(once) == once
 
 
+def test_a_process_that_guards_itself_passes_the_guard_on_and_may_do_so_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("NODE_OPTIONS", "PATH", "no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))  # taken back after the test
+    wanted = guarded_environment(os.environ)
+    guard()
+    assert dict(os.environ) == wanted
+    script = "require('net').createServer().listen(0, function () {"
+    script += " console.log(this.address().address); process.exit(); });"
+    done = subprocess.run([NODE, "-e", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "127.0.0.1\n"
+    guard()
+    assert dict(os.environ) == wanted
+
+
 def test_a_path_with_spaces_quotes_and_backslashes_reaches_node(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     odd = tmp_path / 'a "quoted" folder\\with spaces' / "guard.cjs"
     odd.parent.mkdir()
-    odd.write_text(PRELOAD.read_text())
+    for file in PRELOAD.parent.glob("*.cjs"):
+        (odd.parent / file.name).write_text(file.read_text())
     monkeypatch.setattr("experiments.guard.PRELOAD", odd)
     assert node(f"console.log(process.env.{MARK})", guarded_environment(os.environ)) == "1\n"
 

@@ -123,6 +123,15 @@ def test_an_ended_trial_tells_its_result_or_the_last_line_of_its_error(tmp_path:
     assert str(failed) == "trial 2  tcm    seed 0  failed: No such data set."
 
 
+def test_an_interrupted_trial_is_stopped_before_and_after_nni_knows(tmp_path: Path) -> None:
+    found, run = trial(tmp_path, "RUNNING")
+    Progress("tcm", 0, "stopped", seconds_left=0.0).write(run)
+    assert describe(found, 0.0) == Line("trial 2  tcm    seed 0  stopped")
+    (run.parent / "trial.stderr").write_text("KeyboardInterrupt\n")
+    line = describe(Trial(2, "abc", "FAILED", tmp_path), 0.0)
+    assert line == Line("trial 2  tcm    seed 0  stopped", ended=True)
+
+
 def test_an_unreadable_progress_file_is_told_and_ends_nothing(tmp_path: Path) -> None:
     found, run = trial(tmp_path, "RUNNING")
     (run / "progress.json").write_text("{")

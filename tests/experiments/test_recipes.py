@@ -1,16 +1,11 @@
-"""Every recipe is named as it is listed, and every experiment file can produce it."""
+"""Every recipe is named as it is listed, follows the paper, and can be set field by field."""
 
-import itertools
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from experiments.config import field_names, override, to_dict
-from experiments.recipes import RECIPES, recipe_named
-
-EXPERIMENTS = sorted((Path(__file__).parents[2] / "experiments").glob("*.yml"))
+from experiments.recipes import PRESETS, RECIPES, recipe_named, resolve
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -34,24 +29,12 @@ def test_an_unknown_recipe_is_told_the_known_ones() -> None:
         recipe_named("quikstart")
 
 
-@pytest.mark.parametrize("file", EXPERIMENTS, ids=lambda file: file.stem)
-def test_every_point_of_an_experiments_search_space_is_a_recipe(file: Path) -> None:
-    experiment = yaml.safe_load(file.read_text(encoding="utf-8"))
-    command = experiment["trialCommand"].split()
-    assert command[:3] == ["python", "-m", "experiments.trial"]
-    recipe = recipe_named(command[command.index("--recipe") + 1])
-    space = experiment["searchSpace"]
-    points = list(itertools.product(*(axis["_value"] for axis in space.values())))
-    assert len(points) == experiment["maxTrialNumber"]
-    for point in points:
-        override(recipe, dict(zip(space, point, strict=True)))
-
-
 def test_the_papers_budgets_are_the_papers() -> None:
-    for name in ("market1501", "msmt17"):
+    for name in ("market1501", "msmt17", "veri776", "vehicleid"):
         recipe = recipe_named(name)
         assert (recipe.search.epochs, recipe.retrain.epochs) == (350, 350)
-        assert (recipe.data.height, recipe.data.width) == (256, 128)
+        vehicles = name in ("veri776", "vehicleid")
+        assert (recipe.data.height, recipe.data.width) == (256, 256 if vehicles else 128)
         assert (recipe.data.identities, recipe.data.images) == (16, 4)
         assert (recipe.search.weights.learning_rate, recipe.retrain.weights.learning_rate) == (
             0.025,
@@ -59,3 +42,50 @@ def test_the_papers_budgets_are_the_papers() -> None:
         )
         assert (recipe.search.arch.learning_rate, recipe.search.arch.betas) == (0.002, (0.5, 0.999))
         assert (recipe.memory.temperature, recipe.memory.momentum) == (0.05, 0.2)
+
+
+def test_recipes_follow_the_paper_by_themselves_but_for_the_identities_held_out() -> None:
+    for name in RECIPES:
+        recipe = recipe_named(name)
+        paper = resolve(name, {"preset": "paper"})
+        assert paper == override(recipe, {"data.held_out": 0.0})
+        assert recipe.data.held_out > 0
+
+
+def test_the_authors_code_differs_from_the_paper_in_what_is_known_of_it() -> None:
+    """Leak, order, rest, zero memories, narrow cells, genotype of the second-last epoch."""
+    recipe = resolve("msmt17", {"preset": "authors_code"})
+    iteration = recipe.iteration
+    assert (iteration.first, iteration.leak, iteration.skip_first) == ("architecture", True, True)
+    assert recipe.memory.initialisation == "zeros"
+    assert recipe.space.cell_width == "in"
+    assert recipe.search.genotype == "second_last"
+    assert PRESETS["paper"].keys() == PRESETS["authors_code"].keys()
+
+
+def test_a_field_set_beside_a_preset_wins() -> None:
+    for settings in ({"preset": "authors_code", "iteration.leak": "false"},):
+        recipe = resolve("quickstart", settings)
+        assert not recipe.iteration.leak
+        assert recipe.iteration.skip_first
+
+
+def test_an_unknown_preset_is_told_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="No preset 'papre': expected one of paper, authors_code"):
+        resolve("quickstart", {"preset": "papre"})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("space.candidates", ("none", "swap")),
+        ("space.candidates", ()),
+        ("space.depths", (0, 3)),
+        ("search.genotype", "second_last"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused_by_the_name_of_its_field(
+    field: str, value: Any
+) -> None:
+    with pytest.raises(ValueError, match=field.replace(".", r"\.")):
+        resolve("quickstart", {field: value, "search.epochs": 1})

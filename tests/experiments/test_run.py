@@ -1,26 +1,32 @@
 """A run searches, retrains and tests in this order, and leaves what it found in its folder."""
 
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import reid_data.pictures
 from experiments import trial
 from experiments.config import override
+from experiments.diary import Reporter
 from experiments.progress import Progress
 from experiments.recipes import Recipe
-from experiments.run import Reporter, run
-from experiments.search import Found, random_genotype, search
+from experiments.run import run
+from experiments.search import Found, search
 from experiments.table import Result
 from experiments.train import train
-from nas_space.genotype import Genotype
+from nas_space.genotype import FIXED, Genotype
 from nas_space.msinet import MSINet
+from reid_data.catalog import load_dataset
 from reid_data.records import Sighting
 
 
@@ -33,6 +39,10 @@ class Listener:
 
     def reporter(self) -> Reporter:
         return Reporter(self.intermediate.append, self.final.append)
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
 def test_a_run_leaves_its_configuration_genotype_network_and_metrics(
@@ -54,6 +64,45 @@ def test_a_run_leaves_its_configuration_genotype_network_and_metrics(
     stages = [json.loads(line)["stage"] for line in lines]
     assert stages == ["search", "search", "retrain"]
     assert not any(str(tmp_path) in file.read_text() for file in folder.glob("*.json*"))
+
+
+def test_a_run_leaves_pictures_of_its_search_and_curves_where_it_is_told_to(
+    tiny: Recipe, tmp_path: Path
+) -> None:
+    folder, board = tmp_path / "run", tmp_path / "board"
+    run(tiny, folder, Reporter(), board=board)
+    with Image.open(folder / "alpha.png") as picture:
+        assert min(picture.size) > 300
+    slots = Genotype.load(str(folder / "genotype.json")).slots
+    drawn = ElementTree.parse(folder / "network.svg").iter()
+    found = {e.get("data-slot"): e.get("data-interaction") for e in drawn if e.get("data-slot")}
+    assert found == dict(slots)
+    curves = EventAccumulator(str(board)).Reload()
+    assert [e.step for e in curves.Scalars("search/loss")] == [1, 2]
+    assert [e.step for e in curves.Scalars("training/loss")] == [1]
+    assert curves.Scalars("test/mAP")[0].value == pytest.approx(
+        Result.read(folder / "metrics.json").mAP
+    )
+    assert curves.Tags()["images"] == ["alpha"]
+    assert not (folder / "tensorboard").exists()
+
+
+def test_a_given_genotype_is_drawn_without_a_search(tiny: Recipe, tmp_path: Path) -> None:
+    run(override(tiny, {"strategy": "uniform_exchange"}), tmp_path / "run", Reporter())
+    assert not (tmp_path / "run" / "alpha.png").exists()
+    assert (tmp_path / "run" / "network.svg").read_text().count('data-interaction="exchange"') >= 12
+    assert any((tmp_path / "run" / "tensorboard").iterdir())
+
+
+def test_a_log_has_a_line_per_epoch_with_its_losses_and_score(
+    tiny: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tiny, tmp_path / "run", Reporter())
+    lines = capsys.readouterr().out.splitlines()
+    score = r"loss \d+\.\d{3}, val loss \d+\.\d{3}, held-out mAP \d+\.\d\d %"
+    for epoch in (1, 2):
+        assert any(re.match(rf"search {epoch}/2: {score}", line) for line in lines)
+    assert any(re.match(r"retrain 1/1: loss \d+\.\d{3}", line) for line in lines)
 
 
 def test_nni_hears_of_every_search_epoch_and_once_of_the_end(tiny: Recipe, tmp_path: Path) -> None:
@@ -80,7 +129,7 @@ def test_two_searches_that_find_one_genotype_end_with_one_network(
     tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two strategies search; what they found is replaced by one genotype."""
-    one, met = random_genotype(7), list[Found]()
+    one, met = FIXED["msinet_msmt17"], list[Found]()
 
     def searched(*arguments: Any, **settings: Any) -> Found:
         met.append(search(*arguments, **settings))
@@ -208,10 +257,35 @@ def test_identities_seen_by_one_camera_are_scored_without_the_camera_rule(
 def test_a_folder_that_holds_a_run_is_left_as_it_is(tiny: Recipe, tmp_path: Path) -> None:
     drawn = override(tiny, {"strategy": "random"})
     run(drawn, tmp_path / "run", Reporter())
-    before = {file: file.read_bytes() for file in (tmp_path / "run").iterdir()}
+    before = contents(tmp_path / "run")
     with pytest.raises(ValueError, match="'run' holds a run already"):
         run(drawn, tmp_path / "run", Reporter())
-    assert {file: file.read_bytes() for file in (tmp_path / "run").iterdir()} == before
+    assert contents(tmp_path / "run") == before
+
+
+def test_a_gallery_that_is_drawn_is_drawn_for_the_test(
+    tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All test pictures are queries; per repeat one of each of the four identities is drawn."""
+    given = load_dataset(tiny.data.name)
+    pooled = tuple(s for s in (*given.query, *given.gallery) if s.identity > 0)
+    protocol = replace(given.protocol, camera_rule=False, repeats=3)
+    drawn = replace(given, query=pooled, gallery=(), protocol=protocol)
+    monkeypatch.setattr("experiments.run.load_dataset", lambda name, part: drawn)
+    run(override(tiny, {"strategy": "random"}), tmp_path / "run", Reporter())
+    tested = json.loads((tmp_path / "run" / "test.json").read_text())
+    assert (tested["repeats"], tested["queries"]) == (3, 3 * (len(pooled) - 4))
+    assert tested["mAP_deviation"] >= 0
+
+
+def test_a_data_set_without_queries_is_refused_before_the_search(
+    tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = load_dataset(tiny.data.name)
+    monkeypatch.setattr("experiments.run.load_dataset", lambda name, part: replace(given, query=()))
+    with pytest.raises(ValueError, match="no query pictures"):
+        run(tiny, tmp_path / "run", Reporter())
+    assert not (tmp_path / "run" / "search.pt").exists()
 
 
 @pytest.mark.parametrize("field", ["search.epochs", "retrain.epochs", "data.height", "data.images"])
@@ -251,7 +325,7 @@ def test_a_trial_without_its_data_says_what_was_expected_where(
 @pytest.mark.parametrize(
     ("parameters", "said"),
     [
-        ({"strategy": "bayes"}, "'tcm', 'darts', 'enas', 'random'"),
+        ({"strategy": "bayes"}, "'tcm', 'darts', 'gumbel_darts'"),
         ({"sead": 1}, "seed"),
         ({"search.epochs": "many"}, "expected int"),
     ],

@@ -10,9 +10,11 @@ from torch.nn import functional as F
 from evaluators.optimisation import WeightOptimiser
 from experiments.config import override
 from experiments.recipes import Recipe
-from experiments.search import random_genotype
+from experiments.search import given_genotype
 from experiments.train import Classifiers, TrainingEpoch, network_of, train
+from nas_space.genotype import FIXED
 from nas_space.heads import EmbeddingNetwork, Head, HeadOutput
+from nas_space.interactions import CrossAttention
 from reid_data.catalog import load_dataset
 
 MULTISTEP = {
@@ -137,7 +139,8 @@ def test_the_same_seed_gives_the_same_weights_whatever_ran_before(tiny: Recipe) 
     for disturbance, seed in ((1, 0), (2, 0), (1, 5)):
         torch.manual_seed(disturbance)
         recipe = override(tiny, {"seed": seed})
-        network, _ = trained(recipe, network_of(random_genotype(0), recipe))
+        drawn = given_genotype(override(recipe, {"strategy": "random"}))
+        network, _ = trained(recipe, network_of(drawn, recipe))
         found.append(torch.cat([weight.flatten() for weight in network.parameters()]))
     assert torch.equal(found[0], found[1])
     assert not torch.equal(found[0], found[2])
@@ -151,3 +154,20 @@ def test_a_loss_that_is_no_longer_finite_names_the_rate(tiny: Recipe) -> None:
 def test_fewer_identities_than_a_batch_are_counted_in_one_sentence(tiny: Recipe) -> None:
     with pytest.raises(ValueError, match=r"^[^\n.]* 11 identities [^\n.]* 10[^\n.]*\.$"):
         trained(override(tiny, {"data.identities": 11}))
+
+
+def test_the_settings_of_the_space_reach_the_network(tiny: Recipe) -> None:
+    attention = FIXED["uniform_cross_attention"]
+    plain = network_of(attention, tiny)
+    for changes, dimensions in (({}, 128 + 64), ({"space.local_branch": False}, 128)):
+        network = network_of(attention, override(tiny, changes))
+        images = torch.zeros(2, 3, tiny.data.height, tiny.data.width)
+        assert network.eval()(images).shape[1] == network.dimensions == dimensions
+        assert len(network.heads(images)) == (1 if changes else 2)
+    shallow = network_of(attention, override(tiny, {"space.depths": (1, 1)}))
+    count = [sum(p.numel() for p in network.parameters()) for network in (shallow, plain)]
+    assert count[0] < count[1]
+    for subtract in (True, False):
+        network = network_of(attention, override(tiny, {"space.subtract": subtract}))
+        attentions = [m for m in network.modules() if isinstance(m, CrossAttention)]
+        assert [m.subtract for m in attentions] == [subtract] * 12

@@ -11,8 +11,8 @@ import pytest
 
 from experiments import search_command, trial
 from experiments.config import digest, override
-from experiments.progress import Progress
-from experiments.recipes import recipe_named
+from experiments.progress import ENDS, Progress
+from experiments.recipes import Recipe, recipe_named, resolve
 
 TINY = [
     "--recipe", "quickstart", "--set", "data.name=market_layout", "data.height=32",
@@ -114,6 +114,24 @@ def test_a_trial_that_fails_says_why_in_its_run_folder_once_it_has_one(
     assert file.read_text() == f"{last_line(capsys)}\n"
 
 
+def test_a_trial_that_nni_starts_again_goes_on_in_its_run_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[tuple[Path, Path, bool]] = []
+
+    def run(_recipe: Recipe, folder: Path, _reporter: object, *, board: Path, resume: bool) -> None:
+        runs.append((folder, board, resume))
+
+    monkeypatch.setenv("NNI_OUTPUT_DIR", str(tmp_path))
+    monkeypatch.setattr("nni.get_next_parameter", lambda: {"seed": 3})
+    monkeypatch.setattr("nni.get_experiment_id", lambda: "exp")
+    monkeypatch.setattr("nni.get_trial_id", lambda: "t0")
+    monkeypatch.setattr("experiments.run.run", run)
+    assert [trial.main(["--recipe", "quickstart"]) for _ in range(2)] == [0, 0]
+    folder = tmp_path / f"exp-t0-{digest(resolve('quickstart', {'seed': 3}))}"
+    assert runs == [(folder, tmp_path / "tensorboard", True)] * 2
+
+
 def interrupt_when(out: Path, stage: str, number: signal.Signals) -> threading.Thread:
     """Sends this process the signal as soon as the run in ``out`` has an epoch of ``stage``."""
 
@@ -124,7 +142,7 @@ def interrupt_when(out: Path, stage: str, number: signal.Signals) -> threading.T
                 if found.stage == stage and found.epoch:
                     os.kill(os.getpid(), number)
                     return
-                if found.stage in ("done", "failed"):
+                if found.stage in ENDS:
                     return
             time.sleep(0.02)
 
@@ -151,7 +169,7 @@ def test_a_signal_ends_a_search_in_one_sentence_and_changes_no_handler(
     long = [f"{name}.epochs={count}" for name, count in epochs.items()]
     assert search_command.main([*TINY, *long, "--out", str(out)]) == 128 + number
     watcher.join()
-    assert last_line(capsys) == f"Stopped; what was done so far lies in {out}."
+    assert last_line(capsys) == f"Stopped; --resume goes on with {out}."
     assert handlers == [signal.getsignal(known) for known in (signal.SIGINT, signal.SIGTERM)]
     assert not (out / "error.txt").exists()
 

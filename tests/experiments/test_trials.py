@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from experiments.live import describe
+from experiments.progress import Progress
 from experiments.table import Result
 from experiments.trials import Trial
 
@@ -59,6 +60,18 @@ def test_of_a_cancelled_one_that_is_said_first(run: Path, status: str) -> None:
     RESULT.write(run)
     assert trial(run, status).result() == RESULT
     assert describe(trial(run, status), 0.0).text == "trial 0  cancelled"
+
+
+def test_of_an_interrupted_one_that_is_said_first_unless_it_has_gone_on(run: Path) -> None:
+    Progress("tcm", 0, "stopped").write(run)
+    assert trial(run, "RUNNING").failure() is None
+    assert trial(run, "FAILED").failure() == "It was interrupted."
+    (run.parent / "trial.stderr").write_text("Segmentation fault\n")
+    assert trial(run, "FAILED").failure() == "It was interrupted.\nSegmentation fault"
+    Progress("tcm", 0, "retrain").write(run)
+    assert trial(run, "FAILED").failure() == "Segmentation fault"
+    (run / "progress.json").write_text("{")
+    assert trial(run, "FAILED").failure() == "Segmentation fault"
 
 
 BARS = b"\rpictures:   0%|          | 0/20 [00:00<?, ?picture/s]\rpictures:  50%|#####     | 10/20"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reid_data import catalog
-from reid_data.catalog import load_dataset
+from reid_data.catalog import TrainingPart, load_dataset
 from reid_data.synthetic import SyntheticSettings
 
 MarketFolder = Callable[..., Path]
@@ -33,6 +33,30 @@ def test_without_a_root_the_variable_to_set_is_named(
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"'dukemtmc' is unknown: take one of market1501, .*_b"):
         load_dataset("dukemtmc")
+
+
+@pytest.mark.parametrize("name", ["market1501", "veri776", "vehicleid", "synthetic_persons"])
+@pytest.mark.parametrize("part", ["train", "all"])
+def test_a_training_part_that_a_data_set_does_not_have_is_refused(
+    name: str, part: TrainingPart, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=f"'{name}' has no training part '{part}': take trainval"):
+        load_dataset(name, tmp_path, part=part)
+
+
+def test_every_data_set_has_the_part_that_is_the_default(
+    tmp_path: Path, market_folder: MarketFolder
+) -> None:
+    folder = market_folder(tmp_path)
+    assert load_dataset("market1501", folder, part="trainval") == load_dataset("market1501", folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("vehicleid", 800), ("vehicleid_1600", 1600), ("vehicleid_2400", 2400)]
+)
+def test_each_test_size_of_vehicleid_has_a_name(name: str, size: int, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"train_list.txt and .*test_list_{size}.txt"):
+        load_dataset(name, tmp_path)
 
 
 @pytest.mark.parametrize("place", ["root", "cache", "home"])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from reid_data.layout import data_root, first_few
+from reid_data.layout import data_root, first_few, in_words
 
 
 def test_the_argument_comes_before_both_variables(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,3 +28,9 @@ def test_an_empty_variable_is_no_root(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_long_lists_are_cut_and_counted() -> None:
     assert first_few([1, 2, 3, 4, 5]) == "1, 2, 3, 4, 5"
     assert first_few([1, 2, 3, 4, 5, 6, 7]) == "1, 2, 3, 4, 5 and 2 more"
+
+
+def test_a_list_is_said_as_a_sentence_has_it() -> None:
+    assert in_words(["query"]) == "query"
+    assert in_words(["query", "gallery"]) == "query and gallery"
+    assert in_words(["train", "query", "gallery"]) == "train, query and gallery"

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from reid_data import msmt17
+from reid_data.catalog import TrainingPart, load_dataset
 from reid_data.records import Sighting
 
 LISTS = {
@@ -57,6 +58,11 @@ def test_the_training_part_is_with_or_without_the_validation_list(
     assert len(dataset.query + dataset.gallery) == test
     ending = "" if part == "trainval" else "_train"
     assert dataset.name == f"msmt17_{edition.lower()}{ending}"
+
+
+@pytest.mark.parametrize("part", ["train", "trainval", "all"])
+def test_the_catalog_knows_every_part(folder: Path, part: TrainingPart) -> None:
+    assert load_dataset("msmt17", folder, part=part) == msmt17.load(folder, part=part)
 
 
 def test_training_on_all_leaves_nothing_to_test_on_and_the_name_says_so(folder: Path) -> None:

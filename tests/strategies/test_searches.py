@@ -5,6 +5,7 @@ Runs go through NNI's strategies, Lightning's loop and the engine.
 
 from collections.abc import Callable
 from itertools import islice
+from math import isfinite
 from typing import Any
 
 import pytest
@@ -15,9 +16,11 @@ from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+from evaluators.epoch_report import EpochReport
 from evaluators.losses import IdTriplet
 from evaluators.optimisation import WeightOptimiser
-from evaluators.reid_evaluator import EpochReport, ReidEvaluator, ReidModule
+from evaluators.reid_evaluator import ReidEvaluator
+from evaluators.reid_module import ReidModule
 from experiments.engine import run_one_shot
 from reid_data.batch import Batch, Twin
 from reid_data.randomness import generator_of
@@ -25,6 +28,9 @@ from strategies.contrastive_memory import ContrastiveMemory
 from strategies.darts import DARTS
 from strategies.differentiable import ALPHA_SCALE, ArchOptimiser
 from strategies.enas import ENAS, ControllerSettings, EnasModule
+from strategies.gumbel_darts import GumbelDARTS
+from strategies.proxyless import Proxyless
+from strategies.random_one_shot import RandomOneShot, RandomOneShotSettings
 from strategies.tcm import TCM, MemorySettings
 
 STEP = ArchOptimiser(learning_rate=0.01, weight_decay=0.0, milestones=())
@@ -69,39 +75,90 @@ class Bright(nn.Module):
 
 
 class LineModule(ReidModule):
-    """Train: 5 w - 100 alpha. Val: 3 alpha - 100 w. Each 100 would reverse the other side."""
+    """Train: 5 w - 100 (alpha_a - alpha_b). Val: 3 (alpha_a - alpha_b) - 100 w.
+
+    Each 100 would reverse the other side. Single paths have no alpha.
+    """
 
     def loss(self, batch: Batch) -> Tensor:
-        w, alpha = self.model.w, self.model.slot._arch_alpha.sum()
-        loss: Tensor = 5 * w - 100 * alpha if batch.twin == Twin.TRAIN else 3 * alpha - 100 * w
+        w = self.model.w
+        a, b = getattr(self.model.slot, "_arch_alpha", torch.zeros(2))
+        loss: Tensor = 5 * w - 100 * (a - b) if batch.twin == Twin.TRAIN else 3 * (a - b) - 100 * w
         return loss
-
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        return self.loss(batch)
 
 
 def evaluator(planted: Any, optimiser: WeightOptimiser = CONSTANT, **settings: Any) -> Any:
     return ReidEvaluator(planted.data, epochs=2, optimiser=optimiser, accelerator="cpu", **settings)
 
 
-@pytest.mark.parametrize(
-    "searching", [TCM(arch=STEP, criterion="evaluator"), DARTS(arch=STEP)], ids=["tcm", "darts"]
-)
-def test_each_side_moves_only_by_its_own_gradient(planted: Any, searching: Any) -> None:
-    """N steps: w = 1 - n 0.1 * 5; Adam moves alpha against a constant gradient by its rate."""
+MAKERS: dict[str, Callable[[], Any]] = {
+    "tcm": lambda: TCM(seed=3),
+    "darts": lambda: DARTS(seed=3),
+    "gumbel_darts": lambda: GumbelDARTS(seed=3),
+    "proxyless": lambda: Proxyless(seed=3, calibration_batches=1),
+    "enas": lambda: ENAS(controller=ControllerSettings(calibration_batches=1), seed=3),
+    "random_one_shot": lambda: RandomOneShot(settings=RandomOneShotSettings(3, 1), seed=3),
+}
+
+
+def on_lines(planted: Any, searching: Any) -> Any:
     lines = evaluator(planted)
     lines.module = LineModule(
         planted.data,
         optimiser=CONSTANT,
         criterion=lambda d, i: IdTriplet(d, i, generator=torch.Generator()),
         on_epoch=None,
+        on_batch=None,
     )
     run_one_shot(LineSpace(), lines, searching)
+    return searching
+
+
+@pytest.mark.parametrize(
+    "searching",
+    [
+        TCM(arch=STEP, criterion="evaluator"),
+        DARTS(arch=STEP),
+        GumbelDARTS(arch=STEP),
+        Proxyless(arch=STEP),
+    ],
+    ids=["tcm", "darts", "gumbel_darts", "proxyless"],
+)
+def test_each_side_moves_only_by_its_own_gradient(planted: Any, searching: Any) -> None:
+    """N steps: w = 1 - n 0.1 * 5; Adam moves alpha against a constant gradient by its rate.
+
+    That is by -0.01 and +0.01; Proxyless then shifts both alike, to keep the sum of their odds.
+    """
+    on_lines(planted, searching)
     n = 2 * len(searching.oneshot_module.loader)
     alpha = searching.supernet.slot._arch_alpha.detach()
     begun = ALPHA_SCALE * torch.randn(2, generator=generator_of(0))
     torch.testing.assert_close(searching.supernet.w.item(), 1.0 - n * 0.1 * 5)
-    torch.testing.assert_close(alpha, begun - n * 0.01, rtol=1e-4, atol=1e-6)
+    moved = alpha - begun
+    torch.testing.assert_close(moved[1] - moved[0], torch.tensor(n * 0.02), rtol=1e-4, atol=1e-6)
+    if not isinstance(searching, Proxyless):
+        torch.testing.assert_close(moved.sum(), torch.tensor(0.0), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["enas", "random_one_shot"])
+def test_single_paths_train_weights_on_the_train_side_and_the_policy_on_the_val_side(
+    planted: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """N steps: w = 1 - n 0.1 * 5, and every controller step, of ENAS, sees a val batch."""
+    rewarded: list[Twin] = []
+    original = EnasModule._controller_step
+
+    def spy(self: Any, batch: Batch) -> None:
+        w = self.model.w.detach().clone()
+        original(self, batch)
+        assert torch.equal(self.model.w, w)
+        rewarded.append(batch.twin)
+
+    monkeypatch.setattr(EnasModule, "_controller_step", spy)
+    searching = on_lines(planted, MAKERS[name]())
+    n = 2 * len(searching.oneshot_module.loader)
+    torch.testing.assert_close(searching.supernet.w.item(), 1.0 - n * 0.1 * 5)
+    assert rewarded == ([Twin.VAL] * n if name == "enas" else [])
 
 
 @pytest.mark.parametrize("initialisation", ["centroids", "zeros"])
@@ -160,13 +217,6 @@ def keys(feature: Tensor) -> list[tuple[float, ...]]:
     return [tuple(round(x, 3) for x in row) for row in feature.tolist()]
 
 
-MAKERS: dict[str, Callable[[], Any]] = {
-    "tcm": lambda: TCM(seed=3),
-    "darts": lambda: DARTS(seed=3),
-    "enas": lambda: ENAS(controller=ControllerSettings(calibration_batches=1), seed=3),
-}
-
-
 @pytest.mark.parametrize("name", sorted(MAKERS))
 def test_the_same_seed_gives_the_same_search_whatever_ran_before(planted: Any, name: str) -> None:
     found = []
@@ -175,20 +225,39 @@ def test_the_same_seed_gives_the_same_search_whatever_ran_before(planted: Any, n
         space = planted.space()
         torch.manual_seed(disturbance)
         run_one_shot(space, evaluator(planted, on_epoch=reports.append), searching)
-        found.append((searching.probabilities(), [r.loss for r in reports]))
+        scores = [(r.loss, r.mAP, r.genotype) for r in reports]
+        found.append((searching.probabilities(), searching.genotype(), scores))
     assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("name", sorted(MAKERS))
 def test_a_search_runs_in_half_precision(planted: Any, name: str) -> None:
+    """Slots of pairs; candidates that compute give what they compute in half precision."""
+    searching, reports = MAKERS[name](), list[EpochReport]()
+    half = evaluator(planted, precision="bf16-mixed", on_epoch=reports.append)
+    run_one_shot(planted.pairs(), half, searching)
+    assert set(searching.genotype()) == {"z_first", "a_second"}
+    assert all(isfinite(report.loss) for report in reports)
+    for slot in searching.probabilities().values():
+        assert sum(slot.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("name", sorted(MAKERS))
+def test_scoring_leaves_no_trace_in_the_search(planted: Any, name: str) -> None:
+    """Running statistics aside, which training never reads."""
+    found = []
+    for on_epoch in (None, lambda report: None):
+        searching = MAKERS[name]()
+        run_one_shot(planted.pairs(), evaluator(planted, on_epoch=on_epoch), searching)
+        found.append(dict(searching.oneshot_module.named_parameters()))
+    scored, alone = found
+    assert [key for key in scored if not torch.equal(scored[key], alone[key])] == []
+
+
+@pytest.mark.parametrize("name", ["tcm", "darts", "gumbel_darts", "proxyless"])
+def test_alphas_are_ordered_by_label_and_no_weight_is_among_them(planted: Any, name: str) -> None:
     searching = MAKERS[name]()
-    run_one_shot(planted.space(), evaluator(planted, precision="bf16-mixed"), searching)
-    assert set(searching.genotype()) == set(planted.truth)
-
-
-def test_alphas_are_ordered_by_label_and_no_weight_is_among_them(planted: Any) -> None:
-    searching = TCM()
-    run_one_shot(planted.space(), evaluator(planted), searching)
+    run_one_shot(planted.pairs(), evaluator(planted), searching)
     module = searching.oneshot_module
     slots = {slot.label: slot._arch_alpha for slot in searching.supernet.slots}
     weights, arch = (optimizer.param_groups[0]["params"] for optimizer in module.optimizers())
@@ -204,9 +273,11 @@ def test_a_checkpoint_would_keep_alphas_memories_and_controller(planted: Any) ->
         kept[name] = " ".join(searching.oneshot_module.state_dict())
     assert "slots.0._arch_alpha" in kept["tcm"]
     assert "memories._memories.of_val.centroid" in kept["tcm"]
-    assert "slots.0._arch_alpha" in kept["darts"]
+    for name in ("darts", "gumbel_darts", "proxyless"):
+        assert "slots.0._arch_alpha" in kept[name]
     assert "controller._lstm.weight_ih" in kept["enas"]
     assert "baseline.average" in kept["enas"]
+    assert "chosen" in kept["random_one_shot"]
 
 
 def test_the_architectures_rate_falls_at_its_milestones(planted: Any) -> None:
@@ -279,11 +350,15 @@ def test_the_controller_moves_as_often_as_it_is_told(
     assert moved == [1] * 5
 
 
-def test_enas_scores_the_likeliest_path_with_running_statistics_of_that_path(
-    planted: Any,
+@pytest.mark.parametrize(
+    "searching",
+    [ENAS(controller=ControllerSettings(calibration_batches=2)), Proxyless(calibration_batches=2)],
+    ids=["enas", "proxyless"],
+)
+def test_the_likeliest_path_is_scored_with_running_statistics_of_that_path(
+    planted: Any, searching: Any
 ) -> None:
     """They are plain means over the first train batches: mean of 2 batches, no share of others."""
-    searching: Any = ENAS(controller=ControllerSettings(calibration_batches=2))
     run_one_shot(NormSpace(), evaluator(planted, on_epoch=lambda report: None), searching)
     factor = {"once": 1, "thrice": 3}[searching.genotype()["slot"]]
     batches = islice(searching.oneshot_module.loader.train_batches(epoch=0), 2)

@@ -17,6 +17,7 @@ from evaluators.optimisation import WeightOptimiser
 from evaluators.reid_evaluator import ReidEvaluator
 from experiments.engine import run_one_shot
 from reid_data.batch import Twin
+from strategies.bilevel import Iteration
 from strategies.contrastive_memory import ContrastiveMemory, absorbed
 from strategies.differentiable import ArchOptimiser
 from strategies.tcm import TCM, MemorySettings
@@ -70,12 +71,12 @@ class Watched:
         self.events.append("weight step" if isinstance(optimizer, SGD) else "arch step")
 
 
-@pytest.fixture
-def watched(planted: Any, monkeypatch: pytest.MonkeyPatch) -> Watched:
+def watch(planted: Any, monkeypatch: pytest.MonkeyPatch, iteration: Iteration) -> Watched:
     watched = Watched(
         TCM(
             arch=ArchOptimiser(learning_rate=0.01, milestones=()),
             memory=MemorySettings(momentum=MOMENTUM),
+            iteration=iteration,
         )
     )
     loss, absorb = ContrastiveMemory.loss, ContrastiveMemory.absorb
@@ -100,6 +101,11 @@ def watched(planted: Any, monkeypatch: pytest.MonkeyPatch) -> Watched:
     finally:
         handle.remove()
     return watched
+
+
+@pytest.fixture
+def watched(planted: Any, monkeypatch: pytest.MonkeyPatch) -> Watched:
+    return watch(planted, monkeypatch, Iteration())
 
 
 def test_an_iteration_is_train_loss_weight_step_val_loss_arch_step(watched: Watched) -> None:
@@ -137,3 +143,16 @@ def test_each_memory_absorbs_once_per_iteration_and_only_its_own_pass(
         expected = absorbed(seen.centroid, seen.feature, row, momentum=MOMENTUM)
         assert not torch.equal(expected, seen.centroid)
         torch.testing.assert_close(centroid, expected, rtol=0, atol=0)
+
+
+def test_the_authors_code_moves_the_architecture_first_and_lets_it_rest_at_an_epochs_start(
+    planted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = watch(planted, monkeypatch, Iteration("architecture", leak=True, skip_first=True))
+    moves = [event for event in watched.events if not event.endswith("absorbs")]
+    weights, architecture = ITERATION[:2], ITERATION[2:]
+    per_epoch, rest = divmod(len(moves) + EPOCHS * len(architecture), EPOCHS * len(ITERATION))
+    assert rest == 0
+    assert moves == (weights + (architecture + weights) * (per_epoch - 1)) * EPOCHS
+    assert watched.events.count("val absorbs") == EPOCHS * (per_epoch - 1)
+    assert watched.events.count("train absorbs") == EPOCHS * per_epoch

@@ -1,0 +1,245 @@
+"""The run folder: what a run writes down, shows and reports as it goes."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from evaluators.epoch_report import EpochReport
+from evaluators.retrieval import Retrieval
+from experiments.alpha_drawing import draw_alpha
+from experiments.bar import Bar
+from experiments.board import Board
+from experiments.config import to_dict
+from experiments.earlier import EPOCHS_FILE, RETRAIN_STATE, Earlier
+from experiments.network_drawing import network_svg
+from experiments.progress import ENDS, RECIPE_FILE, Ledger, Progress, Stage, report_progress
+from experiments.provenance import provenance
+from experiments.recipes import Recipe
+from experiments.search import Found, searches
+from experiments.table import Result
+from experiments.train import TrainingEpoch
+from reid_data.records import ReidDataset
+
+Metrics = Mapping[str, float]
+
+
+def _ignore(told: object) -> None:
+    """Nobody listens."""
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """Who is told of metrics: NNI in a trial, nobody otherwise.
+
+    Attributes:
+        intermediate: per epoch of the search; ``default`` is the held-out mAP, or minus the loss
+            where no identities are held out.
+        final: of the test; ``default`` is the mAP.
+        told: of how many epochs it was told before the run broke off; they are not told again.
+    """
+
+    intermediate: Callable[[Metrics], None] = _ignore
+    final: Callable[[Metrics], None] = _ignore
+    told: Callable[[int], None] = _ignore
+
+
+@dataclass
+class Diary:
+    """Writes down what happens, in the run folder and to the reporter.
+
+    Attributes:
+        folder: made where it is not there.
+        recipe: of the run.
+        reporter: told of metrics.
+        board: folder of TensorBoard's files.
+        earlier: of a broken-off run in the same folder.
+    """
+
+    folder: Path
+    recipe: Recipe
+    reporter: Reporter
+    board: Path
+    earlier: Earlier = Earlier()
+    _stage: Stage = "data"
+    _reports: list[EpochReport] = field(default_factory=list)
+    _ledger: Ledger = field(init=False)
+    _board: Board = field(init=False)
+    _bar: Bar = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        searched = self.recipe.search.epochs if searches(self.recipe) else 0
+        self._ledger = Ledger(
+            planned={"search": searched, "retrain": self.recipe.retrain.epochs},
+        )
+        self._board, self._bar = Board(self.board), Bar(sys.stdout)
+        self._describe()
+        self._take_over()
+
+    def enter(self, stage: Stage) -> Progress:
+        """The run is at this stage now; one that ends it closes all files."""
+        if stage in ENDS:
+            self._bar.close()
+            self._board.close()
+        self._stage = stage
+        return report_progress(
+            self.folder,
+            self._ledger,
+            strategy=self.recipe.strategy,
+            seed=self.recipe.seed,
+            stage=stage,
+            retrieval=self._reports[-1].mAP if self._reports else None,
+        )
+
+    def batch(self, done: int, batches: int) -> None:
+        """So many batches of the current epoch are done."""
+        stage = self._stage
+        epoch, epochs = self._ledger.done(stage) + 1, self._ledger.planned[stage]
+        self._bar.batch(stage, epoch, epochs, done, batches)
+
+    def searched(self, report: EpochReport) -> None:
+        """One epoch of the search is finished."""
+        self._line("search", report)
+        self._hear_search(report)
+        self.reporter.intermediate(_metrics(report))
+        self._bar.epoch(self.enter("search"), _words(report))
+
+    def found(self, found: Found) -> None:
+        """The search is finished."""
+        self._save("search.json", {"epoch": found.epoch, "probabilities": found.probabilities})
+        self._draw(found)
+        self._write("genotype.json", found.genotype.to_json())
+        self._bar.say(f"Found {found.genotype}")
+        self.enter("retrain")
+
+    def retrained(self, epoch: TrainingEpoch) -> None:
+        """One epoch of the retraining is finished."""
+        self._line("retrain", epoch)
+        self._hear_retraining(epoch)
+        self._bar.epoch(self.enter("retrain"), f"loss {epoch.loss:.3f}")
+
+    def tested(self, dataset: ReidDataset, tested: Retrieval, result: Result) -> None:
+        """The run is finished."""
+        self._save(
+            "test.json",
+            {
+                "dataset": dataset.name,
+                "train": len(dataset.train),
+                "query": len(dataset.query),
+                "gallery": len(dataset.gallery),
+                "camera_rule": dataset.protocol.camera_rule,
+                "feature": self.recipe.retrain.feature,
+                "mAP": tested.mAP,
+                "mAP_trapezoid": tested.mAP_trapezoid,
+                **_of_repeats(tested, dataset.protocol.repeats),
+                "queries": len(tested.query),
+                "queries_skipped": tested.queries_skipped,
+            },
+        )
+        self._board.tested(result)
+        result.write(self.folder)
+        (self.folder / RETRAIN_STATE).unlink(missing_ok=True)
+        self.enter("done")
+        self.reporter.final(final_metrics(result))
+
+    def _describe(self) -> None:
+        """The recipe with where it runs; a run that goes on adds where it goes on."""
+        file = self.folder / RECIPE_FILE
+        content: dict[str, Any] = {"recipe": to_dict(self.recipe), **provenance()}
+        if file.exists():
+            content = json.loads(file.read_text(encoding="utf-8"))
+            content.setdefault("resumed", []).append(provenance())
+        self._save(RECIPE_FILE, content)
+
+    def _take_over(self) -> None:
+        kept = [
+            *(_json_line("search", report) for report in self.earlier.search),
+            *(_json_line("retrain", epoch) for epoch in self.earlier.retrain),
+        ]
+        self._write(EPOCHS_FILE, "".join(kept))
+        for report in self.earlier.search:
+            self._hear_search(report)
+        self.reporter.told(len(self.earlier.search))
+        for epoch in self.earlier.retrain:
+            self._hear_retraining(epoch)
+        self.enter("data")
+
+    def _draw(self, found: Found) -> None:
+        """The found network, and how the search came to it."""
+        alpha, space = self.folder / "alpha.png", self.recipe.space
+        if draw_alpha(self._reports, alpha, chosen=found.genotype.slots):
+            self._board.image("alpha", alpha)
+        drawing = network_svg(
+            found.genotype,
+            title=f"{self.recipe.name}, {self.recipe.strategy}, seed {self.recipe.seed}",
+            width=space.width,
+            depths=space.depths,
+            local_branch=space.local_branch,
+            feature=self.recipe.retrain.feature,
+            image=(self.recipe.data.height, self.recipe.data.width),
+        )
+        self._write("network.svg", drawing)
+
+    def _hear_retraining(self, epoch: TrainingEpoch) -> None:
+        self._ledger = self._ledger.after("retrain", epoch.seconds)
+        self._board.retrained(epoch)
+
+    def _hear_search(self, report: EpochReport) -> None:
+        self._ledger = self._ledger.after("search", report.seconds)
+        self._reports.append(report)
+        self._board.searched(report)
+
+    def _line(self, stage: Stage, epoch: EpochReport | TrainingEpoch) -> None:
+        with (self.folder / EPOCHS_FILE).open("a", encoding="utf-8") as file:
+            file.write(_json_line(stage, epoch))
+
+    def _save(self, name: str, content: Mapping[str, Any]) -> None:
+        self._write(name, json.dumps(content, indent=2) + "\n")
+
+    def _write(self, name: str, text: str) -> None:
+        """Replace a file at once."""
+        draft = self.folder / f".{name}"
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(self.folder / name)
+
+
+def _metrics(report: EpochReport) -> Metrics:
+    metrics = {
+        "default": -report.loss,
+        "entropy": report.entropy,
+        "none_share": report.none_share,
+        "loss": report.loss,
+    }
+    if report.mAP is not None and report.rank1 is not None:
+        metrics |= {"default": report.mAP, "rank1": report.rank1}
+    return metrics
+
+
+def final_metrics(result: Result) -> Metrics:
+    """What NNI is told at the end."""
+    numbers = {k: v for k, v in asdict(result).items() if isinstance(v, int | float)}
+    return {"default": result.mAP, **numbers}
+
+
+def _json_line(stage: Stage, epoch: EpochReport | TrainingEpoch) -> str:
+    return json.dumps({"stage": stage, **asdict(epoch)}) + "\n"
+
+
+def _words(report: EpochReport) -> str:
+    words = f"loss {report.loss:.3f}"
+    if report.val_loss is not None:
+        words += f", val loss {report.val_loss:.3f}"
+    if report.mAP is not None:
+        words += f", held-out mAP {100 * report.mAP:.2f} %"
+    return words
+
+
+def _of_repeats(tested: Retrieval, repeats: int) -> dict[str, float]:
+    """How much a drawn gallery matters; nothing where the gallery is fixed."""
+    if repeats < 1:
+        return {}
+    per_repeat = tested.average_precision.view(repeats, -1).mean(dim=1)
+    return {"repeats": repeats, "mAP_deviation": float(per_repeat.std(correction=0))}

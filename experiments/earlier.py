@@ -1,0 +1,119 @@
+"""What a broken-off run had finished, read from its folder.
+
+An epoch's line is written before the epoch's checkpoint. Lines beyond the checkpoint belong to an
+epoch that will be run again; they are left out, as is a line cut short.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from evaluators.epoch_report import EpochReport
+from evaluators.state import finished_epochs
+from experiments.config import to_dict
+from experiments.progress import RECIPE_FILE, Stage
+from experiments.recipes import Recipe
+from experiments.table import RESULT_FILE
+from experiments.train import TrainingEpoch
+
+EPOCHS_FILE = "epochs.jsonl"
+SEARCH_STATE = "search.pt"
+RETRAIN_STATE = "retrain.pt"
+
+E = TypeVar("E", EpochReport, TrainingEpoch)
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What a broken-off run had finished.
+
+    Attributes:
+        search: reports of the epochs behind the search's checkpoint.
+        retrain: the epochs behind the retraining's.
+    """
+
+    search: tuple[EpochReport, ...] = ()
+    retrain: tuple[TrainingEpoch, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """What these epochs took."""
+        return sum(e.seconds for e in self.search) + sum(e.seconds for e in self.retrain)
+
+
+def finished(folder: Path) -> bool:
+    """Whether the folder holds a run that came to its end."""
+    return (folder / RESULT_FILE).is_file()
+
+
+def read_earlier(folder: Path, recipe: Recipe) -> Earlier:
+    """What the run in the folder had finished; nothing where there is no run.
+
+    Raises:
+        ValueError: if the folder holds a run of another recipe, or one that cannot be read.
+    """
+    if not (folder / RECIPE_FILE).exists():
+        return Earlier()
+    _refuse_other_recipe(folder, recipe)
+    lines = _lines(folder / EPOCHS_FILE)
+    return Earlier(
+        _epochs(lines, EpochReport, "search", finished_epochs(folder / SEARCH_STATE)),
+        _epochs(lines, TrainingEpoch, "retrain", finished_epochs(folder / RETRAIN_STATE)),
+    )
+
+
+def _refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
+    try:
+        found = _flat(json.loads((folder / RECIPE_FILE).read_text(encoding="utf-8"))["recipe"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{RECIPE_FILE} of the folder {folder.name!r} cannot be read ({type(error).__name__}):"
+            " delete the folder and start anew."
+        ) from error
+    wanted = _flat(json.loads(json.dumps(to_dict(recipe))))
+    names = [n for n in {**found, **wanted} if found.get(n, _ABSENT) != wanted.get(n, _ABSENT)]
+    if names:
+        raise ValueError(
+            f"The folder {folder.name!r} holds a run that differs in {', '.join(sorted(names))}:"
+            " go on with the settings it was started with, or name another folder."
+        )
+
+
+_ABSENT = object()
+
+
+def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in nested.items():
+        inside = isinstance(value, dict)
+        flat |= _flat(value, f"{prefix}{name}.") if inside else {prefix + name: value}
+    return flat
+
+
+def _lines(file: Path) -> list[dict[str, Any]]:
+    lines = []
+    for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else ():
+        try:
+            lines.append(json.loads(line))
+        except json.JSONDecodeError:
+            break  # cut short when the run was killed; its epoch has no checkpoint
+    return lines
+
+
+def _epochs(
+    lines: list[dict[str, Any]], kind: type[E], stage: Stage, checkpointed: int
+) -> tuple[E, ...]:
+    names = [f.name for f in fields(kind)]
+    found = {
+        line["epoch"]: kind(**{name: line[name] for name in names})
+        for line in lines
+        if line["stage"] == stage and line["epoch"] <= checkpointed
+    }
+    if sorted(found) != list(range(1, checkpointed + 1)):
+        raise ValueError(
+            f"{EPOCHS_FILE} lacks epochs of the {stage} that are behind the checkpoint: delete the"
+            " run folder and start anew."
+        )
+    return tuple(found[epoch] for epoch in sorted(found))

@@ -1,0 +1,207 @@
+"""What can be known of a trial before there is one, asked in its own Python and folder.
+
+`rehearse` starts ``python -m experiments.rehearsal`` as NNI would start the trial. That process
+makes the recipe of every point, looks for their data sets, and decodes no picture. The heavy
+imports stay in it.
+"""
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from experiments.points import points, refusals, values_of
+from experiments.trial_command import TRIAL, TrialCommand
+
+PYTHONS = ((3, 11), (3, 12))
+NNI = "3.0"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a rehearsal found.
+
+    Attributes:
+        problems: each a sentence.
+        points: how many points of the search space were tried.
+        datasets: names of the data sets that were looked for.
+    """
+
+    problems: Sequence[str] = ()
+    points: int = 0
+    datasets: Sequence[str] = ()
+
+
+def rehearse(
+    command: TrialCommand,
+    space: Any,
+    *,
+    folder: Path,
+    environment: Mapping[str, str],
+    is_local: bool = True,
+) -> Findings:
+    """Ask the Python of a trial about the points of ``space``.
+
+    Args:
+        command: of a trial of this package.
+        space: the search space.
+        folder: where trials run.
+        environment: in which NNI starts them.
+        is_local: whether they run on this machine; otherwise this Python is asked, and nothing
+            about data sets and devices.
+    """
+    if command.recipe is None:
+        return Findings(
+            [f"trialCommand names no recipe: write 'python -m {TRIAL} --recipe quickstart'."]
+        )
+    environment = {**environment, **command.settings}
+    python = (command.interpreter(folder, environment) if is_local else None) or sys.executable
+    question = [python, "-m", "experiments.rehearsal", "--recipe", command.recipe]
+    try:
+        answer = subprocess.run(  # noqa: S603
+            question if is_local else [*question, "--elsewhere"],
+            input=json.dumps(space, default=str),
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError as error:
+        return _unable(python, folder, str(error.strerror))
+    try:
+        return Findings(**json.loads(answer.stdout.rstrip().rpartition("\n")[2]))
+    except (ValueError, TypeError):
+        return _unable(python, folder, _reason(answer))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Be the process that `rehearse` starts: a space on standard input, findings on output.
+
+    Args:
+        argv: ``--recipe NAME``, and ``--elsewhere`` if trials run on another machine.
+    """
+    parser = argparse.ArgumentParser(prog="python -m experiments.rehearsal", description=__doc__)
+    parser.add_argument("--recipe", required=True)
+    parser.add_argument("--elsewhere", action="store_true")
+    arguments = parser.parse_args(argv)
+    found = findings(arguments.recipe, json.load(sys.stdin), elsewhere=arguments.elsewhere)
+    print(json.dumps(asdict(found)), flush=True)
+    return 0
+
+
+def findings(recipe: str, space: Any, *, elsewhere: bool = False) -> Findings:
+    """Make the recipes of all points of ``space``, and look for what they need.
+
+    Args:
+        recipe: name of the recipe they are points of.
+        space: the search space.
+        elsewhere: whether trials run on another machine, whose data sets and devices are unknown.
+    """
+    unfit = interpreter_problems()
+    if unfit:
+        return Findings(unfit)
+    from experiments.recipes import recipe_named, resolve
+
+    try:
+        recipe_named(recipe)
+    except ValueError as error:
+        return Findings([str(error)])
+    said, readable = _readable(space)
+    tried = points(readable)
+    good, refused = refusals(tried, partial(resolve, recipe))
+    recipes = [resolve(recipe, point) for point in good]
+    datasets = [] if elsewhere else sorted({found.data.name for found in recipes})
+    said += refused if elsewhere else [*refused, *_missing(datasets), *_devices(recipes)]
+    return Findings(list(dict.fromkeys(said)), len(tried), datasets)
+
+
+def interpreter_problems() -> list[str]:
+    """What is wrong with this Python, whoever it is: its version, or NNI's, in a sentence each."""
+    said = []
+    if sys.version_info[:2] not in PYTHONS:
+        wanted = " or ".join(".".join(map(str, pair)) for pair in PYTHONS)
+        said.append(
+            f"{sys.executable} is Python {sys.version_info[0]}.{sys.version_info[1]}, and {wanted}"
+            " is needed: make an environment of that version and install NNI-ReID there."
+        )
+    try:
+        found = version("nni")
+    except PackageNotFoundError:
+        found = "not there"
+    if found != NNI:
+        said.append(
+            f"NNI is {found} for {sys.executable}, and {NNI} is needed: run"
+            f" '{shlex.quote(sys.executable)} -m pip install nni=={NNI}'."
+        )
+    return said
+
+
+def _readable(space: Any) -> tuple[list[str], dict[str, Any]]:
+    """Sentences on the keys that are no part of a search space, and the other keys."""
+    if not isinstance(space, dict):
+        return [f"The search space is {space!r}, and a mapping of fields was needed."], {}
+    said, readable = [], {}
+    for name, spec in space.items():
+        try:
+            values_of(spec)
+        except ValueError as error:
+            said.append(f"Key '{name}': {error}")
+        else:
+            readable[name] = spec
+    return said, readable
+
+
+def _missing(datasets: Sequence[str]) -> list[str]:
+    """A sentence on each data set that is not there or not as it should be."""
+    from reid_data.catalog import load_dataset
+    from reid_data.synthetic import EMBEDDED
+
+    named = [name for name in datasets if name not in EMBEDDED]
+    return [said for name in named if (said := _sentence(load_dataset, name)) is not None]
+
+
+def _devices(recipes: Sequence[Any]) -> list[str]:
+    """A sentence on each device or number of threads that cannot be had."""
+    from experiments.device import device_of, use_threads
+
+    different = {(recipe.device, recipe.threads): recipe for recipe in recipes}.values()
+    said = [_sentence(check, recipe) for recipe in different for check in (device_of, use_threads)]
+    return [sentence for sentence in said if sentence is not None]
+
+
+def _sentence(check: Callable[[Any], object], of: Any) -> str | None:
+    try:
+        check(of)
+    except ValueError as error:
+        return str(error)
+    except OSError as error:
+        return f"{of} could not be looked at ({error}): check its folder and its rights."
+    return None
+
+
+def _unable(python: str, folder: Path, reason: str) -> Findings:
+    return Findings(
+        [
+            f"{python}, which trialCommand calls in {folder}, cannot run a trial ({reason}):"
+            " install NNI-ReID for it, or let 'python' and trialCodeDirectory name those that have"
+            " it."
+        ]
+    )
+
+
+def _reason(answer: "subprocess.CompletedProcess[str]") -> str:
+    """Why a program failed: of a traceback its last line, and the first of anything else."""
+    lines = answer.stderr.strip().splitlines() or [f"it ended with {answer.returncode}"]
+    return lines[-1 if lines[0].startswith("Traceback") else 0].rstrip(".")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,261 @@
+"""What would stop an experiment is said before it starts, all of it at once, a sentence each."""
+
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from experiments import preflight
+from experiments.experiment_file import ExperimentFile
+from experiments.manager import free_port
+from experiments.preflight import (
+    MANAGER_BYTES,
+    TRIAL_BYTES,
+    Report,
+    disk_problems,
+    examine,
+    gpu_count,
+    gpu_problems,
+    passes,
+)
+from experiments.rehearsal import Findings
+
+GOOD: dict[str, Any] = {
+    "trialCommand": "python trial.py",
+    "trialCodeDirectory": ".",
+    "trialConcurrency": 2,
+    "maxTrialNumber": 3,
+    "searchSpace": {"x": {"_type": "choice", "_value": [1, 2, 3, 4]}},
+    "tuner": {"name": "GridSearch"},
+    "trainingService": {"platform": "local"},
+}
+
+
+class Usage(NamedTuple):
+    free: int
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[..., Path]:
+    """Writes an experiment that keeps its files in the test's folder, with changes to ``GOOD``."""
+
+    def write(**changes: Any) -> Path:
+        file = tmp_path / "x.yml"
+        here = {"experimentWorkingDirectory": "nni"}
+        file.write_text(yaml.safe_dump({**GOOD, **here, **changes}))
+        return file
+
+    return write
+
+
+def test_an_experiment_that_may_start_is_one_line(
+    written: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = free_port()
+    assert passes(written(), port) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert said.out.startswith("Checked 4 things in ")
+    assert said.out.endswith(f": Python and NNI, port {port}, the YAML, disk; 3 trials planned.\n")
+    endless = {"tuner": {"name": "Random"}, "maxTrialNumber": None}
+    assert passes(written(**endless), None) == 0
+    assert capsys.readouterr().out.endswith("; trials until its time is up planned.\n")
+
+
+def test_everything_in_the_way_is_said_at_once(
+    written: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "taken").touch()
+    monkeypatch.setattr(preflight, "gpu_count", lambda: 0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        report = examine(
+            written(
+                trialConcurrency=0,
+                trialCommand="python2.0 trial.py",
+                trialGpuNumber=1,
+                experimentWorkingDirectory="taken/nni",
+            ),
+            port,
+        )
+    assert [words[:20] for words in report.problems] == [
+        f"Port {port} is taken, and"[:20],
+        "trialGpuNumber asks ",
+        f"NNI refuses {tmp_path}"[:20],
+        "NNI keeps its experiments"[:20],
+        "trialGpuNumber is 1,",
+        "trialCommand calls '",
+    ]
+    assert all("\n" not in words and words.endswith(".") for words in report.problems)
+
+
+def test_what_is_in_the_way_is_printed_with_the_way_past_it(
+    written: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert passes(written(trialCommand="python2.0 x.py", trialConcurrency=0), None) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    refused, called, last = said.err.splitlines()
+    assert refused.startswith("NNI refuses ")
+    assert called.startswith("trialCommand calls 'python2.0', and there is no such program on PATH")
+    assert last == "Nothing was started; --no-preflight starts without these checks."
+
+
+def test_a_missing_file_is_a_wrong_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert passes(Path("nowhere.yml"), None) == 2
+    assert capsys.readouterr().err == (
+        "There is no file nowhere.yml: --config needs an NNI experiment (YAML).\n"
+    )
+
+
+def test_what_is_no_experiment_ends_the_checks(tmp_path: Path) -> None:
+    file = tmp_path / "x.yml"
+    file.touch()
+    report = examine(file, 0)
+    assert [words.split(" ")[0] for words in report.problems] == ["--port", str(file)]
+
+
+def test_a_python_without_pkg_resources_is_one_sentence(
+    written: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        preflight, "find_spec", lambda name: None if name == "pkg_resources" else object()
+    )
+    (words,) = examine(written(), None).problems
+    assert words == (
+        f"nnictl imports pkg_resources, and {sys.executable} has none, for setuptools 81 dropped"
+        f" it: run '{sys.executable} -m pip install \"setuptools<81\"'."
+    )
+
+
+@given(
+    free=st.integers(0, 10**9),
+    most=st.one_of(st.none(), st.integers(1, 9)),
+    concurrency=st.integers(1, 3),
+    local=st.booleans(),
+)
+def test_the_disk_holds_nni_and_as_many_trials_as_are_planned_or_run_at_a_time(
+    free: int, most: int | None, concurrency: int, *, local: bool
+) -> None:
+    fields = {
+        "maxtrialnumber": most,
+        "trialconcurrency": concurrency,
+        "trainingservice": {"platform": "local" if local else "remote"},
+    }
+    experiment = ExperimentFile(Path(os.path.abspath("x.yml")), fields)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shutil.disk_usage", lambda _: Usage(free))
+        said = disk_problems(experiment)
+    trials = (concurrency if most is None else most) if local else 0
+    assert bool(said) == (free < MANAGER_BYTES + trials * TRIAL_BYTES)
+
+
+def test_a_full_disk_is_one_sentence_with_its_numbers(
+    written: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(250_000_000))
+    (words,) = examine(written(), None).problems
+    # 100 MB for NNI and 100 MB for each of 3 trials
+    assert words.startswith(f"{tmp_path} has 0.2 GB free, and NNI and 3 trials may need 0.4 GB (")
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_sentence(
+    written: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, _: path != tmp_path)
+    (words,) = examine(written(), None).problems
+    assert words.startswith(
+        f"NNI keeps its experiments in {tmp_path}/nni, and {tmp_path} cannot be"
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "shared", "gpus", "sentence"),
+    [
+        (1, 1, 0, "trialGpuNumber is 1, and NNI finds no GPU on this machine: leave it out"),
+        (1, 1, 1, "trialGpuNumber is 1 and this machine has 1, and NNI 3.0 waits for ever unless"),
+        (2, 1, 2, "trialGpuNumber is 2 and this machine has 2, and NNI 3.0 waits for ever unless"),
+        (1, 2, 1, None),  # half a GPU each
+        (1, 1, 2, None),
+        ("one", 1, 0, None),  # NNI refuses it in words of its own
+    ],
+)
+def test_a_trial_gets_gpus_only_where_there_are_more_than_it_asks_for(
+    asked: Any, shared: int, gpus: int, sentence: str | None
+) -> None:
+    fields = {"trialgpunumber": asked, "trainingservice": {"maxTrialNumberPerGpu": shared}}
+    said = gpu_problems(ExperimentFile(Path("/x.yml"), fields), gpus)
+    assert [words[: len(sentence or "")] for words in said] == (
+        [] if sentence is None else [sentence]
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "gpus"),
+    [
+        ('{"gpuNumber": 2, "success": true}', 2),
+        ('{"success": false, "failures": ["init"]}', 0),
+        ('{"gpuNumber": 2, "success": false}', 0),
+        ("", 0),
+        ("[]", 0),
+    ],
+)
+def test_gpus_are_those_that_nni_finds(
+    answer: str, gpus: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(
+        f"#!/bin/bash\n[[ $* == '-m '*collect_gpu_info' --detail' ]] && echo '{answer}'"
+    )
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    assert gpu_count() == gpus
+
+
+@pytest.fixture
+def rehearsed(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What trials are asked about, without a process."""
+    asked: list[dict[str, Any]] = []
+
+    def rehearse(_command: Any, space: Any, **rest: Any) -> Findings:
+        asked.append({"space": space, **rest})
+        return Findings(["A recipe's sentence."], 4, ["market1501"])
+
+    monkeypatch.setattr(preflight, "rehearse", rehearse)
+    return asked
+
+
+OURS = "python -m experiments.trial --recipe quickstart"
+
+
+def test_a_trial_of_this_package_is_rehearsed_where_nni_would_start_it(
+    written: Callable[..., Path], tmp_path: Path, rehearsed: list[dict[str, Any]]
+) -> None:
+    report = examine(written(trialCommand=OURS), None)
+    assert report.problems == ("A recipe's sentence.",)
+    assert report.checked[-2:] == ("4 points of the search space", "data market1501")
+    (asked,) = rehearsed
+    assert asked["space"] == GOOD["searchSpace"]
+    assert (asked["folder"], asked["is_local"]) == (tmp_path, True)
+    assert asked["environment"]["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
+    assert "CUDA_VISIBLE_DEVICES" not in asked["environment"].keys() - os.environ.keys()
+    examine(written(trialCommand=OURS, trialGpuNumber=0), None)
+    assert rehearsed[1]["environment"]["CUDA_VISIBLE_DEVICES"] == ""
+
+
+def test_another_trial_is_not_rehearsed(
+    written: Callable[..., Path], rehearsed: list[dict[str, Any]]
+) -> None:
+    assert examine(written(), None) == Report(
+        (), ("Python and NNI", f"port {free_port()}", "the YAML", "disk"), 3
+    )
+    examine(written(trialCodeDirectory="nowhere", trialCommand=OURS), None)
+    examine(written(trialCommand=f"'{OURS}"), None)
+    assert rehearsed == []

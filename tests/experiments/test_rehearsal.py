@@ -1,0 +1,147 @@
+"""A rehearsal finds in the trial's own Python what would fail a trial, and runs none."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.rehearsal import Findings, findings, interpreter_problems, rehearse
+from experiments.trial_command import TrialCommand
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def choices(**keys: list[Any]) -> dict[str, Any]:
+    """A search space; a double underscore stands for the dot of a field's name."""
+    return {
+        name.replace("__", "."): {"_type": "choice", "_value": values}
+        for name, values in keys.items()
+    }
+
+
+def test_a_good_space_is_told_by_its_points_and_its_data() -> None:
+    space = choices(strategy=["tcm", "random"], seed=[0, 1, 2])
+    assert findings("quickstart", space) == Findings([], 6, ["synthetic_persons"])
+
+
+def test_every_typo_is_said_at_once_and_the_rest_is_looked_at() -> None:
+    space = choices(stratgy=["tcm"], seed=[0, "one"], search__epochs=[5, 0], device=["cpu"])
+    space["threads"] = {"_type": "choise", "_value": [1]}
+    found = findings("quickstart", space)
+    assert [words.split(":")[0] for words in found.problems] == [
+        "Key 'threads'",
+        "The recipe has no field 'stratgy'",
+        "The recipe's field 'seed' is 'one', which is str",
+        "The recipe's field 'search.epochs' is 0",
+    ]
+
+
+def test_no_recipe_of_that_name_is_said_once() -> None:
+    found = findings("quikstart", choices(strategy=["tcm", "darts"]))
+    assert len(found.problems) == 1
+    assert found.problems[0].startswith("No recipe 'quikstart': expected one of quickstart, ")
+
+
+def test_presets_are_part_of_the_space() -> None:
+    assert not findings("quickstart", choices(preset=["paper", "authors_code"])).problems
+    (words,) = findings("quickstart", choices(preset=["papers"])).problems
+    assert words.startswith("No preset 'papers': ")
+
+
+@pytest.mark.parametrize("space", [None, 3, [], "strategy"])
+def test_what_is_no_space_is_one_sentence(space: Any) -> None:
+    (words,) = findings("quickstart", space).problems
+    assert words.endswith(", and a mapping of fields was needed.")
+
+
+def test_each_data_set_a_point_can_name_is_looked_for(
+    tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("REID_DATA_ROOT", "FASTREID_DATASETS"):
+        monkeypatch.delenv(variable, raising=False)
+    names = ["market_layout", "synthetic_vehicles", "market1501"]
+    space = choices(data__name=names, seed=[0, 1])
+    unset = findings("quickstart", space)
+    assert unset.datasets == sorted(names)
+    assert [words.split("'")[1] for words in unset.problems] == ["market1501", "market_layout"]
+    assert all("REID_DATA_ROOT" in words for words in unset.problems)
+
+    monkeypatch.setenv("REID_DATA_ROOT", str(tmp_path))
+    assert "lies nothing" in findings("quickstart", choices(data__name=names[:1])).problems[0]
+    monkeypatch.setenv("REID_DATA_ROOT", str(tiny_folder))
+    assert findings("quickstart", space).problems == []
+    unknown = findings("quickstart", choices(data__name=["market"])).problems
+    assert unknown[0].startswith("Data set 'market' is unknown: take one of ")
+
+
+def test_data_and_devices_elsewhere_are_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.delenv("REID_DATA_ROOT", raising=False)
+    monkeypatch.delenv("FASTREID_DATASETS", raising=False)
+    space = choices(device=["cuda"])
+    here = findings("vehicles", space)
+    assert [words.split(" ")[0] for words in here.problems] == ["Data", "The"]
+    assert "asks for device 'cuda' and torch sees none" in here.problems[1]
+    assert findings("vehicles", space, elsewhere=True) == Findings([], 1, [])
+
+
+def test_a_python_of_another_version_or_without_nni_is_one_sentence_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert interpreter_problems() == []
+    monkeypatch.setattr(sys, "version_info", (3, 13, 0))
+    monkeypatch.setattr("experiments.rehearsal.version", lambda _: "2.10")
+    version, nni = interpreter_problems()
+    assert f"{sys.executable} is Python 3.13, and 3.11 or 3.12 is needed: make" in version
+    assert nni.startswith(f"NNI is 2.10 for {sys.executable}, and 3.0 is needed: run '")
+    assert findings("quickstart", {}).problems == [version, nni]
+
+
+def ask(command: str, folder: Path = ROOT, **environment: str) -> Findings:
+    space = choices(strategy=["tcm"], seed=[0, 1])
+    inherited: Mapping[str, str] = os.environ | environment
+    return rehearse(TrialCommand.parse(command), space, folder=folder, environment=inherited)
+
+
+def test_a_trial_is_rehearsed_by_its_own_python_in_its_own_folder_with_its_own_settings(
+    tmp_path: Path,
+) -> None:
+    """A program of that name that says how it was called, and one that breaks in a traceback."""
+    said = tmp_path / "said"
+    program = tmp_path / "python"
+    answer = json.dumps({"problems": ["p"], "points": 1, "datasets": ["d"]})
+    program.write_text(
+        f"#!/bin/bash\necho $PWD $A $* $(cat) > {said}\necho a line of somebody\necho '{answer}'\n"
+    )
+    program.chmod(0o755)
+    command = "A=b ./python -m experiments.trial --recipe quickstart"
+    assert ask(command, tmp_path) == Findings(["p"], 1, ["d"])
+    place, setting, *words = said.read_text().split(maxsplit=6)
+    assert (place, setting) == (str(tmp_path), "b")
+    assert words[:4] == ["-m", "experiments.rehearsal", "--recipe", "quickstart"]
+    assert json.loads(words[4])["seed"]["_value"] == [0, 1]
+
+    program.write_text("#!/bin/bash\necho 'Traceback (most' >&2\necho 'KeyError: 3' >&2\nexit 1\n")
+    (words_said,) = ask(command, tmp_path).problems
+    assert words_said.startswith(f"{program}, which trialCommand calls in {tmp_path}, ")
+    assert "cannot run a trial (KeyError: 3): install NNI-ReID for it, or" in words_said
+    program.write_text("#!/bin/bash\nexit 3\n")
+    assert "(it ended with 3)" in ask(command, tmp_path).problems[0]
+    program.write_text("#!/nowhere/bash\n")
+    assert "(No such file or directory)" in ask(command, tmp_path).problems[0]
+
+
+def test_a_command_without_a_recipe_is_one_sentence() -> None:
+    assert ask("python -m experiments.trial").problems == [
+        "trialCommand names no recipe: write 'python -m experiments.trial --recipe quickstart'."
+    ]
+
+
+@pytest.mark.slow
+def test_the_rehearsal_of_this_package_answers() -> None:
+    command = f"{sys.executable} -m experiments.trial --recipe quickstart"
+    assert ask(command) == Findings([], 2, ["synthetic_persons"])

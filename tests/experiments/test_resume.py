@@ -1,0 +1,216 @@
+"""A run that was killed and goes on ends with the numbers of one that was not.
+
+Alphas, memories, weights, optimisers, genotype and scores are compared to the last bit, on the CPU
+in float32. A run is killed as the kernel would do it, without a chance to write anything.
+"""
+
+import json
+import multiprocessing
+import os
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from experiments.config import override
+from experiments.diary import Reporter
+from experiments.recipes import Recipe
+from experiments.run import run
+from experiments.table import Result
+
+STRATEGIES = ["tcm", "darts", "gumbel_darts", "proxyless", "enas", "random_one_shot"]
+RANDOM_KILLS = 2 if os.environ.get("CI") else 20
+PATIENCE = 120.0
+
+
+@pytest.fixture(scope="module")
+def processes() -> ForkServerContext:
+    """Processes that have imported the project already, so that one starts in no time."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["experiments.run"])
+    return context
+
+
+@pytest.fixture
+def several(tiny: Recipe) -> Recipe:
+    """Epochs enough to be killed in between."""
+    return override(tiny, {"search.epochs": 4, "retrain.epochs": 4})
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def begin(processes: ForkServerContext, recipe: Recipe, folder: Path) -> ForkServerProcess:
+    process = processes.Process(
+        target=run, args=(recipe, folder, Reporter()), kwargs={"resume": True}
+    )
+    process.start()
+    return process
+
+
+def epochs_done(folder: Path, stage: str) -> int:
+    file = folder / "epochs.jsonl"
+    return file.read_text().count(f'"stage": "{stage}"') if file.is_file() else 0
+
+
+def kill_in(stage: str, processes: ForkServerContext, recipe: Recipe, folder: Path) -> None:
+    process, deadline = begin(processes, recipe, folder), time.monotonic() + PATIENCE
+    while epochs_done(folder, stage) < 2:
+        assert process.is_alive(), f"the run ended before it could be killed in its {stage}"
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    process.kill()
+    process.join()
+    assert not (folder / "metrics.json").exists()
+
+
+def tensors(state: Any, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+    if isinstance(state, torch.Tensor):
+        yield name, state
+    elif isinstance(state, dict | list | tuple):
+        items = state.items() if isinstance(state, dict) else enumerate(state)
+        for key, value in items:
+            yield from tensors(value, f"{name}/{key}")
+
+
+def assert_same(killed: Path, whole: Path) -> None:
+    for name in ("search.pt", "network.pt"):
+        states = [torch.load(folder / name, weights_only=True) for folder in (killed, whole)]
+        found, expected = (dict(tensors(state)) for state in states)
+        assert found.keys() == expected.keys()
+        different = [key for key in expected if not torch.equal(found[key], expected[key])]
+        assert not different, f"{name} differs in {different}"
+    assert (killed / "genotype.json").read_bytes() == (whole / "genotype.json").read_bytes()
+    assert timeless(killed) == timeless(whole)
+
+
+def timeless(folder: Path) -> Any:
+    lines = [json.loads(line) for line in (folder / "epochs.jsonl").read_text().splitlines()]
+    for line in lines:
+        line.pop("seconds")
+    return asdict(Result.read(folder / "metrics.json")) | {"minutes": 0}, lines
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_killed_in_mid_search_and_in_mid_retraining_it_ends_as_if_it_had_not_been(
+    several: Recipe, tmp_path: Path, processes: ForkServerContext, strategy: str
+) -> None:
+    recipe = override(several, {"strategy": strategy})
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    run(recipe, whole, Reporter())
+    kill_in("search", processes, recipe, killed)
+    kill_in("retrain", processes, recipe, killed)
+    run(recipe, killed, Reporter(), resume=True)
+    assert_same(killed, whole)
+    described = json.loads((killed / "recipe.json").read_text())
+    assert len(described["resumed"]) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_killed_at_random_points_it_ends_as_if_it_had_not_been(
+    several: Recipe, tmp_path: Path, processes: ForkServerContext, strategy: str
+) -> None:
+    recipe, chance = override(several, {"strategy": strategy}), random.Random(strategy)
+    whole = tmp_path / "whole"
+    began = time.monotonic()
+    process = begin(processes, recipe, whole)
+    process.join(PATIENCE)
+    length = time.monotonic() - began
+    kills = runs = 0
+    while kills < RANDOM_KILLS:
+        runs += 1
+        killed = tmp_path / f"killed {runs}"
+        process = begin(processes, recipe, killed)
+        while kills < RANDOM_KILLS:
+            process.join(chance.uniform(0, length))
+            if not process.is_alive():
+                break
+            process.kill()
+            process.join()
+            kills += 1
+            process = begin(processes, recipe, killed)
+        process.join(PATIENCE)
+        assert process.exitcode == 0
+        assert_same(killed, whole)
+
+
+def test_a_finished_run_is_not_run_again(tiny: Recipe, tmp_path: Path) -> None:
+    recipe, folder = override(tiny, {"strategy": "random"}), tmp_path / "run"
+    first = run(recipe, folder, Reporter())
+    before = contents(folder)
+    told: list[Any] = []
+    again = run(recipe, folder, Reporter(final=told.append), resume=True)
+    assert again == first
+    assert contents(folder) == before
+    assert [metrics["default"] for metrics in told] == [first.mAP]
+
+
+def test_a_run_of_another_recipe_is_left_as_it_is(tiny: Recipe, tmp_path: Path) -> None:
+    recipe, folder = override(tiny, {"strategy": "random"}), tmp_path / "run"
+    other = override(recipe, {"seed": 5, "retrain.weights.learning_rate": 0.01})
+    run(recipe, folder, Reporter())
+    before = contents(folder)
+    with pytest.raises(ValueError, match=r"differs in retrain\.weights\.learning_rate, seed:"):
+        run(other, folder, Reporter(), resume=True)
+    assert contents(folder) == before
+
+
+def test_whoever_listens_hears_of_every_epoch_once(tiny: Recipe, tmp_path: Path) -> None:
+    """The third epoch's checkpoint is missing: two epochs are behind, and the third runs again."""
+
+    class StoppedError(BaseException):
+        pass
+
+    heard: list[Any] = []
+
+    def until_third(metrics: Any) -> None:
+        heard.append(metrics)
+        if len(heard) == 3:
+            raise StoppedError
+
+    recipe, folder = override(tiny, {"search.epochs": 4}), tmp_path / "run"
+    with pytest.raises(StoppedError):
+        run(recipe, folder, Reporter(intermediate=until_third))
+    again: list[Any] = []
+    run(recipe, folder, Reporter(intermediate=again.append, told=again.append), resume=True)
+    assert again[0] == 2
+    assert again[1] == heard[2]
+    assert len(again) == 3
+
+
+def test_a_broken_checkpoint_is_named_and_left_as_it_is(tiny: Recipe, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run(tiny, folder, Reporter())
+    (folder / "metrics.json").unlink()
+    state = folder / "search.pt"
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"search\.pt of the run folder"):
+        run(tiny, folder, Reporter(), resume=True)
+    assert state.stat().st_size == 1000
+
+
+def test_an_epoch_that_is_behind_the_checkpoint_and_not_told_of_is_missed(
+    tiny: Recipe, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    run(tiny, folder, Reporter())
+    (folder / "metrics.json").unlink()
+    lines = (folder / "epochs.jsonl").read_text().splitlines(keepends=True)
+    (folder / "epochs.jsonl").write_text("".join(lines[1:]))
+    with pytest.raises(ValueError, match="lacks epochs of the search"):
+        run(tiny, folder, Reporter(), resume=True)
+
+
+def test_without_a_run_to_go_on_with_it_starts_one(tiny: Recipe, tmp_path: Path) -> None:
+    recipe = override(tiny, {"strategy": "random"})
+    run(recipe, tmp_path / "run", Reporter(), resume=True)
+    assert (tmp_path / "run" / "metrics.json").is_file()
+    assert "resumed" not in json.loads((tmp_path / "run" / "recipe.json").read_text())

@@ -1,0 +1,134 @@
+"""VehicleID's lists give the training part and test pictures of which a gallery is drawn later."""
+
+from pathlib import Path
+
+import pytest
+
+from reid_data import vehicleid
+from reid_data.records import Sighting
+
+LISTS = {
+    "train_list.txt": ["0000010 7", "0000011 7", "0000003 2"],
+    "test_list_800.txt": ["0000021 30", "0000020 30", "0000022 4"],
+    "test_list_1600.txt": ["0000021 30", "0000020 30", "0000022 4", "0000023 4"],
+    "test_list_2400.txt": ["0000021 30", "0000020 30", "0000022 4", "0000023 4", "0000024 5"],
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A tiny VehicleID; as in the real one, the lists leave out the file ending."""
+    root = tmp_path / "VehicleID_V1.0"
+    for folder in ("image", "train_test_split", "attribute"):
+        (root / folder).mkdir(parents=True)
+    for name, lines in LISTS.items():
+        (root / "train_test_split" / name).write_text("\n".join(lines) + "\n")
+        for line in lines:
+            (root / "image" / f"{line.split()[0]}.jpg").touch()
+    return root
+
+
+def test_a_line_says_file_and_identity_and_no_camera_is_known(folder: Path) -> None:
+    dataset = vehicleid.load(folder)
+    image = folder / "image"
+    assert dataset.train == (
+        Sighting(2, -1, image / "0000003.jpg"),
+        Sighting(7, -1, image / "0000010.jpg"),
+        Sighting(7, -1, image / "0000011.jpg"),
+    )
+    assert [(s.identity, s.path.name) for s in dataset.query] == [
+        (4, "0000022.jpg"),
+        (30, "0000020.jpg"),
+        (30, "0000021.jpg"),
+    ]
+
+
+def test_no_camera_rule_and_ten_galleries_drawn_from_the_query_part(folder: Path) -> None:
+    dataset = vehicleid.load(folder)
+    assert dataset.gallery == ()
+    assert (dataset.protocol.camera_rule, dataset.protocol.repeats) == (False, 10)
+    assert not dataset.protocol.junk | dataset.protocol.distractors
+
+
+def test_identity_0_is_a_vehicle_like_any_other(folder: Path) -> None:
+    (folder / "train_test_split" / "test_list_800.txt").write_text("0000020 0\n0000021 0\n")
+    assert len(vehicleid.load(folder).query) == 2
+
+
+@pytest.mark.parametrize(("size", "test"), [(800, 3), (1600, 4), (2400, 5)])
+def test_each_size_has_a_test_list_and_the_name_says_which(
+    folder: Path, size: int, test: int
+) -> None:
+    dataset = vehicleid.load(folder, size=size)
+    assert (dataset.name, len(dataset.train), len(dataset.query)) == (f"vehicleid_{size}", 3, test)
+
+
+def test_another_size_is_answered_with_the_three(folder: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"list of 900 identities .*: VehicleID has 800, 1600, 2400"
+    ):
+        vehicleid.load(folder, size=900)
+
+
+@pytest.mark.parametrize("below", ["", *vehicleid.FOLDER_NAMES])
+def test_the_usual_folder_names_are_looked_into(tmp_path: Path, folder: Path, below: str) -> None:
+    place = tmp_path / "data" / below
+    place.parent.mkdir(parents=True, exist_ok=True)
+    folder.rename(place)
+    assert vehicleid.load(tmp_path / "data").query[0].path.parent == place / "image"
+
+
+def test_only_the_test_list_that_is_asked_for_has_to_be_there(folder: Path) -> None:
+    (folder / "train_test_split" / "test_list_2400.txt").unlink()
+    assert vehicleid.load(folder).name == "vehicleid_800"
+    with pytest.raises(ValueError, match=r"needs image, .*train_list.txt and .*test_list_2400.txt"):
+        vehicleid.load(folder, size=2400)
+
+
+def test_a_listed_picture_that_is_missing_is_named(folder: Path) -> None:
+    (folder / "image" / "0000022.jpg").unlink()
+    with pytest.raises(ValueError, match=r"1 of the 3 pictures in .*list_800.* \(.*0000022\.jpg"):
+        vehicleid.load(folder)
+
+
+@pytest.mark.parametrize("line", ["0000020", "0000020 red", "0000020 30 1"])
+def test_a_line_that_cannot_be_read_is_named(folder: Path, line: str) -> None:
+    (folder / "train_test_split" / "train_list.txt").write_text(f"0000010 7\n\n{line}\n")
+    with pytest.raises(ValueError, match=f"Line 3 of .*train_list.txt is '{line}' where a picture"):
+        vehicleid.load(folder)
+
+
+def test_an_identity_in_both_lists_is_refused(folder: Path) -> None:
+    (folder / "train_test_split" / "test_list_800.txt").write_text("0000020 7\n0000021 7\n")
+    with pytest.raises(ValueError, match=r"has 1 identities in training and in test \(7\)"):
+        vehicleid.load(folder)
+
+
+@pytest.mark.parametrize("part", ["training", "test"])
+@pytest.mark.parametrize("size", vehicleid.SIZES)
+def test_one_picture_more_or_less_than_known_is_a_warning(
+    folder: Path,
+    part: str,
+    size: int,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    test = {800: 3, 1600: 4, 2400: 5}
+    monkeypatch.setattr(vehicleid, "KNOWN_TRAIN", 3)
+    monkeypatch.setattr(vehicleid, "KNOWN_TESTS", test)
+    vehicleid.load(folder, size=size)
+    assert "VehicleID has" not in caplog.text
+    if part == "training":
+        monkeypatch.setattr(vehicleid, "KNOWN_TRAIN", 2)
+    else:
+        monkeypatch.setattr(vehicleid, "KNOWN_TESTS", test | {size: test[size] + 1})
+    vehicleid.load(folder, size=size)
+    assert f"3 training and {test[size]} test pictures where VehicleID has" in caplog.text
+
+
+@pytest.mark.parametrize(("size", "known"), [(800, 6493), (1600, 13377), (2400, 19777)])
+def test_the_counts_are_those_the_data_set_is_known_by(
+    folder: Path, size: int, known: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    vehicleid.load(folder, size=size)
+    assert f"where VehicleID has 113346 and {known}: its scores cannot be" in caplog.text

@@ -1,0 +1,112 @@
+"""VeRi-776's folders are read as the file names say, and as its lists say where they lie there."""
+
+from pathlib import Path
+
+import pytest
+
+from reid_data import veri776
+from reid_data.records import Sighting
+
+NAMES = {
+    "image_train": ["0001_c001_00016450_0.jpg", "0001_c020_00016460_0.jpg"],
+    "image_query": ["0002_c002_00030600_0.jpg"],
+    "image_test": ["0002_c002_00030600_0.jpg", "0002_c003_00030635_0.jpg"],
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A tiny VeRi-776 without the lists of its files; the query lies in the gallery as well."""
+    root = tmp_path / "VeRi"
+    for part, names in NAMES.items():
+        (root / part).mkdir(parents=True)
+        for name in names:
+            (root / part / name).touch()
+    (root / "train_label.xml").touch()
+    return root
+
+
+@pytest.fixture
+def lists(folder: Path) -> Path:
+    """The same, with its lists; the training folder holds a picture that is not listed."""
+    for part, names in NAMES.items():
+        (folder / veri776.PARTS[part]).write_text("\n".join(names) + "\n")
+    (folder / "image_train" / "0003_c001_00000000_0.jpg").touch()
+    return folder
+
+
+def test_a_file_name_says_identity_and_camera(folder: Path) -> None:
+    dataset = veri776.load(folder)
+    train, test = folder / "image_train", folder / "image_test"
+    assert dataset.train == (
+        Sighting(1, 1, train / "0001_c001_00016450_0.jpg"),
+        Sighting(1, 20, train / "0001_c020_00016460_0.jpg"),
+    )
+    assert dataset.query == (Sighting(2, 2, folder / "image_query/0002_c002_00030600_0.jpg"),)
+    assert dataset.gallery == (
+        Sighting(2, 2, test / "0002_c002_00030600_0.jpg"),
+        Sighting(2, 3, test / "0002_c003_00030635_0.jpg"),
+    )
+    assert dataset.name == "veri776"
+    assert dataset.protocol.camera_rule
+    assert dataset.protocol.repeats == 0
+
+
+@pytest.mark.parametrize("below", ["", *veri776.FOLDER_NAMES])
+def test_the_usual_folder_names_are_looked_into(tmp_path: Path, folder: Path, below: str) -> None:
+    place = tmp_path / "data" / below
+    place.parent.mkdir(parents=True, exist_ok=True)
+    folder.rename(place)
+    assert veri776.load(tmp_path / "data").query[0].path.parent == place / "image_query"
+
+
+def test_only_listed_pictures_are_taken_where_there_are_lists(lists: Path) -> None:
+    assert {sighting.identity for sighting in veri776.load(lists).train} == {1}
+    (lists / "name_train.txt").unlink()
+    assert {sighting.identity for sighting in veri776.load(lists).train} == {1, 3}
+
+
+def test_a_listed_picture_that_is_missing_is_named(lists: Path) -> None:
+    (lists / "image_test" / "0002_c003_00030635_0.jpg").unlink()
+    with pytest.raises(ValueError, match=r"1 of the 2 pictures in .*name_test.*\(0002_c003_000306"):
+        veri776.load(lists)
+
+
+def test_a_missing_folder_is_answered_with_what_lies_there(folder: Path) -> None:
+    (folder / "image_query").rename(folder / "queries")
+    with pytest.raises(
+        ValueError, match=r"needs image_train, image_query and image_test in .* lies"
+    ):
+        veri776.load(folder)
+
+
+def test_names_that_say_nothing_are_answered_with_one_of_this_data_set(folder: Path) -> None:
+    (folder / "image_query" / NAMES["image_query"][0]).rename(folder / "image_query" / "a.jpg")
+    with pytest.raises(ValueError, match=r"such as a\.jpg.*as 0001_c001_00016450_0\.jpg does"):
+        veri776.load(folder)
+
+
+def test_an_identity_in_training_and_test_is_refused(folder: Path) -> None:
+    (folder / "image_train" / "0002_c001_00000000_0.jpg").touch()
+    with pytest.raises(ValueError, match=r"'veri776' has 1 identities in training and in test"):
+        veri776.load(folder)
+
+
+@pytest.mark.parametrize("part", ["training", "query", "gallery"])
+def test_one_picture_more_or_less_than_known_is_a_warning(
+    folder: Path, part: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = {"training": 2, "query": 1, "gallery": 2}
+    monkeypatch.setattr(veri776, "KNOWN_COUNTS", counts)
+    veri776.load(folder)
+    assert not caplog.records
+    monkeypatch.setattr(veri776, "KNOWN_COUNTS", counts | {part: counts[part] + 1})
+    veri776.load(folder)
+    assert "2 training, 1 query and 2 gallery pictures where VeRi-776 has" in caplog.text
+
+
+def test_the_counts_are_those_the_data_set_is_known_by(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    veri776.load(folder)
+    assert "where VeRi-776 has 37778, 1678 and 11579: its scores cannot be" in caplog.text
