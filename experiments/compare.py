@@ -13,7 +13,7 @@ from experiments.guard import own_command
 from experiments.interrupts import Interrupted, deferred, raising
 from experiments.live import Live, describe
 from experiments.manager import Manager, ManagerFailedError, free_port, start
-from experiments.preflight import NO_PREFLIGHT, passes
+from experiments.preflight.examination import NO_PREFLIGHT, passes
 from experiments.processes import Family
 from experiments.table import Result, table, write_summary
 from experiments.trials import Trial

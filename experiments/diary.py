@@ -9,12 +9,12 @@ from typing import Any
 
 from evaluators.epoch_report import EpochReport
 from evaluators.retrieval import Retrieval
-from experiments.alpha_drawing import draw_alpha
 from experiments.bar import Bar
 from experiments.board import Board
 from experiments.config import to_dict
+from experiments.drawing.alpha import draw_alpha
+from experiments.drawing.network import network_svg
 from experiments.earlier import EPOCHS_FILE, RETRAIN_STATE, Earlier
-from experiments.network_drawing import network_svg
 from experiments.progress import ENDS, RECIPE_FILE, Ledger, Progress, Stage, report_progress
 from experiments.provenance import provenance
 from experiments.recipes import Recipe

@@ -47,7 +47,7 @@ def _check(argv: Sequence[str]) -> int:
     arguments, others = parser.parse_known_args(argv)
     if arguments.no_preflight or arguments.config is None or {"-h", "--help"} & set(others):
         return 0
-    from experiments.preflight import passes
+    from experiments.preflight.examination import passes
 
     try:
         with raising():

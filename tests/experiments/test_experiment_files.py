@@ -17,8 +17,8 @@ from nni.nas.strategy.base import Strategy
 from nni.tools.package_utils import create_builtin_class_instance
 
 from experiments.config import digest, override
+from experiments.preflight.rehearsal import findings
 from experiments.recipes import RECIPES, Recipe, StrategyName, resolve
-from experiments.rehearsal import findings
 from experiments.search import given_genotype, searches, strategy_of, supernet_of
 from experiments.train import network_of
 from nas_space.genotype import CANDIDATES

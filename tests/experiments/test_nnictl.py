@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments import nnictl, preflight
+from experiments import nnictl
+from experiments.preflight import examination as preflight
 
 Calls = list[tuple[object, ...]]
 

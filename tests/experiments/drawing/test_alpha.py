@@ -11,8 +11,8 @@ from matplotlib.lines import Line2D
 from PIL import Image
 
 from evaluators.epoch_report import EpochReport
-from experiments.alpha_drawing import alpha_figure, draw_alpha
-from experiments.palette import looks, spoken
+from experiments.drawing.alpha import alpha_figure, draw_alpha
+from experiments.drawing.palette import looks, spoken
 
 Alpha = dict[str, dict[str, float]]
 

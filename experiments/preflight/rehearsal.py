@@ -1,8 +1,8 @@
 """What can be known of a trial before there is one, asked in its own Python and folder.
 
-`rehearse` starts ``python -m experiments.rehearsal`` as NNI would start the trial. That process
-makes the recipe of every point, looks for their data sets, and decodes no picture. The heavy
-imports stay in it.
+`rehearse` starts ``python -m experiments.preflight.rehearsal`` as NNI would start the trial. That
+process makes the recipe of every point, looks for their data sets, and decodes no picture. The
+heavy imports stay in it.
 """
 
 import argparse
@@ -17,8 +17,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from experiments.points import points, refusals, values_of
-from experiments.trial_command import TRIAL, TrialCommand
+from experiments.preflight.points import points, refusals, values_of
+from experiments.preflight.trial_command import TRIAL, TrialCommand
 
 PYTHONS = ((3, 11), (3, 12))
 NNI = "3.0"
@@ -63,7 +63,7 @@ def rehearse(
         )
     environment = {**environment, **command.settings}
     python = (command.interpreter(folder, environment) if is_local else None) or sys.executable
-    question = [python, "-m", "experiments.rehearsal", "--recipe", command.recipe]
+    question = [python, "-m", "experiments.preflight.rehearsal", "--recipe", command.recipe]
     try:
         answer = subprocess.run(  # noqa: S603
             question if is_local else [*question, "--elsewhere"],
@@ -88,7 +88,9 @@ def main(argv: Sequence[str]) -> int:
     Args:
         argv: ``--recipe NAME``, and ``--elsewhere`` if trials run on another machine.
     """
-    parser = argparse.ArgumentParser(prog="python -m experiments.rehearsal", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.preflight.rehearsal", description=__doc__
+    )
     parser.add_argument("--recipe", required=True)
     parser.add_argument("--elsewhere", action="store_true")
     arguments = parser.parse_args(argv)

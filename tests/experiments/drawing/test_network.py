@@ -9,9 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.glyphs import HALF, MEANINGS, REACH, SIGNS
-from experiments.network_drawing import network_svg
-from experiments.network_style import DARK, STYLES
+from experiments.drawing.glyphs import HALF, MEANINGS, REACH, SIGNS
+from experiments.drawing.network import network_svg
+from experiments.drawing.style import DARK, STYLES
 from nas_space import genotype as genotypes
 from nas_space.genotype import CANDIDATES, MSI_SLOTS, PUBLISHED, Genotype
 from nas_space.interactions import INTERACTIONS

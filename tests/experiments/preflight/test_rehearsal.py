@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from experiments.rehearsal import Findings, findings, interpreter_problems, rehearse
-from experiments.trial_command import TrialCommand
+from experiments.preflight.rehearsal import Findings, findings, interpreter_problems, rehearse
+from experiments.preflight.trial_command import TrialCommand
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def choices(**keys: list[Any]) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def test_a_python_of_another_version_or_without_nni_is_one_sentence_each(
 ) -> None:
     assert interpreter_problems() == []
     monkeypatch.setattr(sys, "version_info", (3, 13, 0))
-    monkeypatch.setattr("experiments.rehearsal.version", lambda _: "2.10")
+    monkeypatch.setattr("experiments.preflight.rehearsal.version", lambda _: "2.10")
     version, nni = interpreter_problems()
     assert f"{sys.executable} is Python 3.13, and 3.11 or 3.12 is needed: make" in version
     assert nni.startswith(f"NNI is 2.10 for {sys.executable}, and 3.0 is needed: run '")
@@ -122,7 +122,7 @@ def test_a_trial_is_rehearsed_by_its_own_python_in_its_own_folder_with_its_own_s
     assert ask(command, tmp_path) == Findings(["p"], 1, ["d"])
     place, setting, *words = said.read_text().split(maxsplit=6)
     assert (place, setting) == (str(tmp_path), "b")
-    assert words[:4] == ["-m", "experiments.rehearsal", "--recipe", "quickstart"]
+    assert words[:4] == ["-m", "experiments.preflight.rehearsal", "--recipe", "quickstart"]
     assert json.loads(words[4])["seed"]["_value"] == [0, 1]
 
     program.write_text("#!/bin/bash\necho 'Traceback (most' >&2\necho 'KeyError: 3' >&2\nexit 1\n")

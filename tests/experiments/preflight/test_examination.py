@@ -12,10 +12,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments import preflight
-from experiments.experiment_file import ExperimentFile
 from experiments.manager import free_port
-from experiments.preflight import (
+from experiments.preflight import examination as preflight
+from experiments.preflight.examination import (
     MANAGER_BYTES,
     TRIAL_BYTES,
     Report,
@@ -25,7 +24,8 @@ from experiments.preflight import (
     gpu_problems,
     passes,
 )
-from experiments.rehearsal import Findings
+from experiments.preflight.experiment_file import ExperimentFile
+from experiments.preflight.rehearsal import Findings
 
 GOOD: dict[str, Any] = {
     "trialCommand": "python trial.py",

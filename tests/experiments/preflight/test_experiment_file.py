@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.experiment_file import ExperimentFile, refusals
+from experiments.preflight.experiment_file import ExperimentFile, refusals
 
 GOOD: dict[str, Any] = {
     "trialCommand": "python trial.py",
@@ -38,7 +38,7 @@ def test_a_good_experiment_is_not_refused(file: Path) -> None:
 
 @pytest.mark.parametrize("file_name", ["quickstart", "vehicles", "market1501", "msmt17"])
 def test_the_experiments_of_this_package_are_not_refused(file_name: str) -> None:
-    folder = Path(__file__).resolve().parents[2] / "experiments"
+    folder = Path(__file__).resolve().parents[3] / "experiments"
     found = ExperimentFile.read(folder / f"{file_name}.yml")
     assert refusals(found) == []
     assert found.code == folder.parent

@@ -5,10 +5,10 @@ Source of what is drawn: MSINet (CVPR 2023), section 3.3, as `nas_space.msinet` 
 
 from dataclasses import dataclass
 
-from experiments.glyphs import HALF, MEANINGS, REACH, SIGNS
-from experiments.network_style import STYLES
-from experiments.palette import spoken
-from experiments.svg import Pen, Sheet
+from experiments.drawing.glyphs import HALF, MEANINGS, REACH, SIGNS
+from experiments.drawing.palette import spoken
+from experiments.drawing.style import STYLES
+from experiments.drawing.svg import Pen, Sheet
 from nas_space.genotype import Genotype
 from nas_space.heads import Feature
 from nas_space.msinet import LOCAL_CHANNELS, STAGE_CHANNELS, STEM_CHANNELS, CellWidth

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from experiments.svg import Pen
+from experiments.drawing.svg import Pen
 
 REACH = 35.0
 """Half the width of a sign."""

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from experiments.guard import own_command
-from experiments.points import count
+from experiments.preflight.points import count
 
 _REFERENCE = "https://nni.readthedocs.io/en/stable/reference/experiment_config.html"
 

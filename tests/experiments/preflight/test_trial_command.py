@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.trial_command import TrialCommand
+from experiments.preflight.trial_command import TrialCommand
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from experiments.palette import looks
+from experiments.drawing.palette import looks
 from nas_space.interactions import INTERACTIONS
 
 DARK = "(prefers-color-scheme: dark)"

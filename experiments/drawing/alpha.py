@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from evaluators.epoch_report import EpochReport, Probabilities
-from experiments.palette import INK, PALE, Dashes, Look, looks, spoken
+from experiments.drawing.palette import INK, PALE, Dashes, Look, looks, spoken
 
 _COLUMNS = 4
 """Slots of a row: two cells, which in the MSI space make a stage."""

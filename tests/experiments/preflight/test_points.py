@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.points import MOST_POINTS, count, points, refusals, values_of
+from experiments.preflight.points import MOST_POINTS, count, points, refusals, values_of
 
 
 def spec(kind: str, *values: Any) -> dict[str, Any]:

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from experiments.experiment_file import ExperimentFile
-from experiments.experiment_file import refusals as nni_refusals
 from experiments.guard import guarded_environment
 from experiments.manager import free_port
-from experiments.rehearsal import Findings, interpreter_problems, rehearse
-from experiments.trial_command import TrialCommand
+from experiments.preflight.experiment_file import ExperimentFile
+from experiments.preflight.experiment_file import refusals as nni_refusals
+from experiments.preflight.rehearsal import Findings, interpreter_problems, rehearse
+from experiments.preflight.trial_command import TrialCommand
 
 NO_PREFLIGHT = "--no-preflight"
 

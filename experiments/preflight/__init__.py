@@ -1,0 +1,1 @@
+"""What would stop an experiment, said before anything is started."""
