@@ -156,12 +156,12 @@ class ReidModule(LightningModule):  # type: ignore[misc]
         Raises:
             ValueError: the loss of the epoch is not finite.
         """
-        loss = _mean(self._losses[Twin.TRAIN])
-        if loss is None or not math.isfinite(loss):
+        loss, val_loss = (_mean(self._losses[twin]) for twin in (Twin.TRAIN, Twin.VAL))
+        if loss is None or not all(math.isfinite(x) for x in (loss, val_loss or 0.0)):
             raise ValueError(
-                f"The loss of search epoch {self.trainer.current_epoch + 1} is {loss}: lower the"
-                " learning rate of the search's weights, which is"
-                f" {self._optimiser.learning_rate}."
+                f"The loss of search epoch {self.trainer.current_epoch + 1} is {loss}, and"
+                f" {val_loss} on the val side: lower the learning rate of the search's weights,"
+                f" which is {self._optimiser.learning_rate}, or that of the architecture."
             )
         if self._search is None or self._on_epoch is None:
             return
@@ -173,7 +173,7 @@ class ReidModule(LightningModule):  # type: ignore[misc]
                 epoch=self.trainer.current_epoch + 1,
                 epochs=self.trainer.max_epochs,
                 loss=loss,
-                val_loss=_mean(self._losses[Twin.VAL]),
+                val_loss=val_loss,
                 mAP=None if scored is None else scored.mAP,
                 rank1=None if scored is None else scored.rank1,
                 entropy=mean_entropy(probabilities),

@@ -47,7 +47,8 @@ def _signals_held() -> Iterator[None]:
         yield
         return
     came: list[int] = []
-    handlers = {number: signal.getsignal(number) for number in _ENDING}
+    found = {number: signal.getsignal(number) for number in _ENDING}
+    handlers = {number: handler for number, handler in found.items() if handler is not None}
     for number, handler in handlers.items():
         if handler is not signal.SIG_IGN:
             signal.signal(number, lambda number, _frame: came.append(number))

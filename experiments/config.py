@@ -64,8 +64,9 @@ def _set(config: C, values: Mapping[tuple[str, ...], tuple[str, Any]]) -> C:
 def _unknown(config: Any, name: str, path: list[str]) -> str:
     prefix = name[: len(name) - len(".".join(path))]
     known = [prefix + field for field in field_names(config)]
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5) or known
-    return f"The recipe has no field {name!r}: did you mean one of {', '.join(close)}?"
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    remedy = f"did you mean one of {', '.join(close)}?" if close else "the README lists its groups."
+    return f"The recipe has no field {name!r}: {remedy}"
 
 
 def _convert(name: str, kind: Any, value: Any) -> Any:

@@ -4,7 +4,7 @@ import os
 
 import torch
 
-from experiments.recipes import Recipe
+from experiments.recipe import Recipe
 
 
 def device_of(recipe: Recipe) -> torch.device:

@@ -1,6 +1,7 @@
 """The run folder: what a run writes down, shows and reports as it goes."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,8 +18,8 @@ from experiments.drawing.network import network_svg
 from experiments.earlier import EPOCHS_FILE, RETRAIN_STATE, Earlier
 from experiments.progress import ENDS, RECIPE_FILE, Ledger, Progress, Stage, report_progress
 from experiments.provenance import provenance
-from experiments.recipes import Recipe
-from experiments.search import Found, searches
+from experiments.recipe import Recipe
+from experiments.search import Found
 from experiments.table import Result
 from experiments.train import TrainingEpoch
 from reid_data.records import ReidDataset
@@ -38,7 +39,8 @@ class Reporter:
         intermediate: per epoch of the search; ``default`` is the held-out mAP, or minus the loss
             where no identities are held out.
         final: of the test; ``default`` is the mAP.
-        told: of how many epochs it was told before the run broke off; they are not told again.
+        told: of how many epochs are behind the checkpoint of a run that goes on; these are not told
+            again, but the one after them may be.
     """
 
     intermediate: Callable[[Metrics], None] = _ignore
@@ -71,7 +73,7 @@ class Diary:
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        searched = self.recipe.search.epochs if searches(self.recipe) else 0
+        searched = self.recipe.search.epochs if self.recipe.searches else 0
         self._ledger = Ledger(
             planned={"search": searched, "retrain": self.recipe.retrain.epochs},
         )
@@ -195,6 +197,8 @@ class Diary:
     def _line(self, stage: Stage, epoch: EpochReport | TrainingEpoch) -> None:
         with (self.folder / EPOCHS_FILE).open("a", encoding="utf-8") as file:
             file.write(_json_line(stage, epoch))
+            file.flush()
+            os.fsync(file.fileno())  # before the checkpoint, which counts on it
 
     def _save(self, name: str, content: Mapping[str, Any]) -> None:
         self._write(name, json.dumps(content, indent=2) + "\n")

@@ -4,8 +4,10 @@ An epoch's line is written before the epoch's checkpoint. Lines beyond the check
 epoch that will be run again; they are left out, as is a line cut short.
 """
 
+import fcntl
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,13 +16,14 @@ from evaluators.epoch_report import EpochReport
 from evaluators.state import finished_epochs
 from experiments.config import to_dict
 from experiments.progress import RECIPE_FILE, Stage
-from experiments.recipes import Recipe
+from experiments.recipe import Recipe
 from experiments.table import RESULT_FILE
 from experiments.train import TrainingEpoch
 
 EPOCHS_FILE = "epochs.jsonl"
 SEARCH_STATE = "search.pt"
 RETRAIN_STATE = "retrain.pt"
+_LOCK = ".lock"
 
 E = TypeVar("E", EpochReport, TrainingEpoch)
 
@@ -43,6 +46,25 @@ class Earlier:
         return sum(e.seconds for e in self.search) + sum(e.seconds for e in self.retrain)
 
 
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Nobody else runs in the folder meanwhile; the system lets go of it whatever ends us.
+
+    Raises:
+        ValueError: if somebody does already.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / _LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(
+                f"A run in the folder {folder.name!r} is still going on: wait for its end, or end"
+                " it first."
+            ) from error
+        yield
+
+
 def finished(folder: Path) -> bool:
     """Whether the folder holds a run that came to its end."""
     return (folder / RESULT_FILE).is_file()
@@ -55,8 +77,13 @@ def read_earlier(folder: Path, recipe: Recipe) -> Earlier:
         ValueError: if the folder holds a run of another recipe, or one that cannot be read.
     """
     if not (folder / RECIPE_FILE).exists():
+        if (folder / SEARCH_STATE).exists() or (folder / RETRAIN_STATE).exists():
+            raise ValueError(
+                f"The folder {folder.name!r} holds a run without its {RECIPE_FILE}: delete it and"
+                " start anew."
+            )
         return Earlier()
-    _refuse_other_recipe(folder, recipe)
+    refuse_other_recipe(folder, recipe)
     lines = _lines(folder / EPOCHS_FILE)
     return Earlier(
         _epochs(lines, EpochReport, "search", finished_epochs(folder / SEARCH_STATE)),
@@ -64,7 +91,12 @@ def read_earlier(folder: Path, recipe: Recipe) -> Earlier:
     )
 
 
-def _refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
+def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
+    """Nothing happens where the folder's run is of this recipe.
+
+    Raises:
+        ValueError: if it is of another, or cannot be read.
+    """
     try:
         found = _flat(json.loads((folder / RECIPE_FILE).read_text(encoding="utf-8"))["recipe"])
     except (ValueError, KeyError, TypeError) as error:

@@ -71,18 +71,29 @@ net.Server.prototype.listen = function (...args) {
 };
 
 // NNI starts `tensorboard --bind_all --logdir_spec=...` through a shell, two flags in one argument.
+const confineFlag = (text) => text.replace(/(?<!\S)--bind_all(?!\S)/g, `--host=${bind}`);
+
+function confineFlags(flags, options) {
+    if (!options?.shell || process.platform === 'win32') {
+        return [flags.map(confineFlag), options];
+    }
+    // Without the shell a folder may have a space in its name.
+    const parted = flags.flatMap((flag) => {
+        const [, first, second] = /^(--bind_all)\s+(.+)$/s.exec(flag) ?? [null, flag];
+        return second === undefined ? [first] : [first, second];
+    });
+    return [parted.map(confineFlag), { ...options, shell: false }];
+}
+
 const spawn = childProcess.spawn;
 childProcess.spawn = function (command, ...rest) {
-    const words = Array.isArray(rest[0]) ? [command, ...rest[0]] : [command];
-    if (!words.some((word) => /tensorboard/.test(word))) {
+    const flags = Array.isArray(rest[0]) ? rest[0].map(String) : null;
+    if (![command, ...(flags ?? [])].some((word) => /tensorboard/.test(word))) {
         return spawn.call(this, command, ...rest);
     }
-    const [program, ...flags] = words.map((word) =>
-        String(word).replace(/(?<!\S)--bind_all(?!\S)/g, `--host=${bind}`)
-    );
-    return Array.isArray(rest[0])
-        ? spawn.call(this, program, flags, ...rest.slice(1))
-        : spawn.call(this, program, ...rest);
+    return flags === null
+        ? spawn.call(this, confineFlag(command), ...rest)
+        : spawn.call(this, command, ...confineFlags(flags, rest[1]), ...rest.slice(2));
 };
 
 // Last: the sockets are confined whatever becomes of the repairs.

@@ -15,16 +15,26 @@ class Line:
     """How one trial stands.
 
     Attributes:
-        text: what it is and does; a change of it is worth a line in a log.
+        text: what it does; a change of it is worth a line in a log.
         left: the time it still needs, or an empty text.
         ended: whether it will change no more.
+        name: what it is, where texts are to begin in one column behind the names; or empty.
     """
 
     text: str
     left: str = ""
     ended: bool = False
+    name: str = ""
 
     def __str__(self) -> str:
+        return self.beside(0)
+
+    def beside(self, column: int) -> str:
+        """The line, with its name filled up to ``column`` letters."""
+        return f"{self.name:<{column}} {self._rest}" if self.name else self._rest
+
+    @property
+    def _rest(self) -> str:
         return f"{self.text}, {self.left} left" if self.left else self.text
 
 
@@ -71,7 +81,9 @@ class Live:
 
     def _redraw(self, lines: Sequence[Line]) -> None:
         width, height = shutil.get_terminal_size()
-        shown = [str(line)[: width - 1] for line in lines][-(height - 1) :]
+        seen = lines[-max(1, height - 1) :]
+        column = _column(seen, width - 1)
+        shown = [line.beside(column)[: width - 1] for line in seen]
         up = f"\x1b[{self._drawn}F\x1b[0J" if self._drawn else ""
         self._stream.write(up + "".join(f"{line}\n" for line in shown))
         self._drawn = len(shown)
@@ -82,8 +94,17 @@ class Live:
             text, since = self._said.get(place, ("", -self._quiet))
             first = place not in self._said
             if line.text != text and (first or line.ended or now - since >= self._quiet):
-                self._stream.write(f"{line}\n")
+                self._stream.write(f"{line.beside(_column(lines))}\n")
                 self._said[place] = (line.text, now)
+
+
+def _column(lines: Sequence[Line], width: int | None = None) -> int:
+    """How long names are made: as the longest, where no line of ``width`` loses its end by that."""
+    named = [(len(line.name), len(str(line))) for line in lines if line.name]
+    longest = max((name for name, _ in named), default=0)
+    if width is None:
+        return longest
+    return min([longest, *(name + width - whole for name, whole in named if whole <= width)])
 
 
 def describe(trial: Trial, now: float) -> Line:
@@ -93,20 +114,20 @@ def describe(trial: Trial, now: float) -> Line:
         result = trial.result()
     except ValueError as error:
         return Line(f"trial {trial.number}  {error}", ended=trial.ended)
-    name = f"trial {trial.number}"
+    name, seed = f"trial {trial.number} ", ""
     if progress is not None:
-        name += f"  {progress.strategy:<6} seed {progress.seed}"
+        name, seed = f"{name} {progress.strategy:<6}", f"seed {progress.seed}  "
     if trial.ended:
-        return Line(f"{name}  {_outcome(trial)}", ended=True)
+        return Line(f"{seed}{_outcome(trial)}", ended=True, name=name)
     if progress is None:
-        return Line(f"{name}  {'starting' if trial.status == 'RUNNING' else 'waiting'}")
-    text = f"{name}  {progress.stage}"
+        return Line("starting" if trial.status == "RUNNING" else "waiting", name=name)
+    text = f"{seed}{progress.stage}"
     if progress.epochs:
         text += f" {progress.epoch}/{progress.epochs}"
     if result is None and progress.retrieval is not None:
         text += f"  held-out mAP {100 * progress.retrieval:.2f} %"
     left = None if progress.stage == "stopped" else progress.seconds_left_at(now)
-    return Line(text, "" if left is None else duration(left))
+    return Line(text, "" if left is None else duration(left), name=name)
 
 
 def duration(seconds: float) -> str:

@@ -16,6 +16,7 @@ from experiments.interrupts import Interrupted, raising
 NNICTL = (sys.executable, "-P", "-m", "nni.tools.nnictl.nnictl")
 
 _PORT = 8080
+_NO_PREFLIGHT = "--no-preflight"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -33,9 +34,14 @@ def main(argv: Sequence[str]) -> int:
         status = _check(passed_on[1:])
         if status != 0:
             return status
-        passed_on = [word for word in passed_on if word != "--no-preflight"]
+        passed_on = [word for word in passed_on if not _goes_past(word)]
     sys.stdout.flush()
     os.execve(NNICTL[0], [*NNICTL, *passed_on], guarded_environment(os.environ))  # noqa: S606
+
+
+def _goes_past(word: str) -> bool:
+    """Whether ``word`` is ``--no-preflight``, or short for it as argparse has it."""
+    return len(word) > len("--") and _NO_PREFLIGHT.startswith(word)
 
 
 def _check(argv: Sequence[str]) -> int:
@@ -43,7 +49,7 @@ def _check(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="reid-nas nnictl create", add_help=False)
     parser.add_argument("--config", "-c", type=Path)
     parser.add_argument("--port", "-p", type=int, default=_PORT)
-    parser.add_argument("--no-preflight", action="store_true")
+    parser.add_argument(_NO_PREFLIGHT, action="store_true")
     arguments, others = parser.parse_known_args(argv)
     if arguments.no_preflight or arguments.config is None or {"-h", "--help"} & set(others):
         return 0

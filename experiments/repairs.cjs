@@ -10,6 +10,7 @@ const Module = require('node:module');
 const path = require('node:path');
 
 const TUNER_PATIENCE_MINUTES = 10;
+const BUSY_PAUSE_MS = 200;
 const ADAPTER = 'training_service/v3/compat.js';
 
 // Each mends the exports of `file`; `otherwise` is what a user has to live with if it cannot.
@@ -58,7 +59,7 @@ function bindParameters({ V3asV1: { prototype } }, require) {
     prototype.submitTrialJob = function (form) {
         const { v3, allocatedParameters } = this;
         const createTrial = async (environment, command, directory, number, resumedId) => {
-            const id = resumedId ?? require('common/utils').uniqueString(5);
+            const id = resumedId ?? form.id ?? require('common/utils').uniqueString(5);
             allocatedParameters.set(id, form.hyperParameters.value);
             let created = null;
             try {
@@ -66,6 +67,8 @@ function bindParameters({ V3asV1: { prototype } }, require) {
             } finally {
                 if (created === null) {
                     allocatedParameters.delete(id);
+                    // without a pause no end of a trial would ever be noticed
+                    await new Promise((resolve) => setTimeout(resolve, BUSY_PAUSE_MS));
                 }
             }
             return created;
@@ -120,7 +123,7 @@ function waitForTuner({ getTunerServer }) {
             }
         };
         const ended = () => fail('The tuner ended before it connected: see log/dispatcher.log.');
-        if (tuner !== null && tuner.exitCode !== null) {
+        if (tuner !== null && (tuner.exitCode ?? tuner.signalCode) !== null) {
             ended();
         }
         tuner?.once('exit', ended);
@@ -152,7 +155,7 @@ function continueAfterAll({ NNIManager: { prototype } }) {
         const recovered = recover.call(this, jobs);
         const numbers = jobs.map((job) => job.sequenceId ?? -1);
         this.experimentProfile.nextSequenceId = Math.max(-1, ...numbers) + 1;
-        if (this.config.tuner?.name === 'GridSearch') {
+        if (this.config.tuner?.name?.toLowerCase() === 'gridsearch') {
             const points = jobs.flatMap((job) => job.hyperParameters ?? []);
             this.visitedPoints = points.map((point) => JSON.parse(point).parameters);
         }

@@ -6,6 +6,7 @@ test: everything before it is guided by held-out *training* identities.
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from evaluators.embedding import embed_sightings
@@ -18,12 +19,14 @@ from experiments.earlier import (
     RETRAIN_STATE,
     SEARCH_STATE,
     Earlier,
+    alone_in,
     finished,
     read_earlier,
+    refuse_other_recipe,
 )
 from experiments.interrupts import Interrupted
-from experiments.progress import RECIPE_FILE
-from experiments.recipes import Recipe
+from experiments.progress import PROGRESS_FILE, RECIPE_FILE, Progress
+from experiments.recipe import Recipe
 from experiments.search import Found, search
 from experiments.table import RESULT_FILE, Result
 from experiments.train import network_of, train
@@ -59,65 +62,79 @@ def run(
 
     Raises:
         ValueError: if the data or the recipe is not as needed, or the folder holds a run already
-            and is not to be resumed, or a run of another recipe.
+            and is not to be resumed, a run of another recipe, or one that is running.
     """
-    began = time.monotonic()
     if not resume and (folder / RECIPE_FILE).exists():
         raise ValueError(
             f"The folder {folder.name!r} holds a run already: go on with it by --resume, name"
             " another one, or delete it first."
         )
-    earlier = read_earlier(folder, recipe) if resume else Earlier()
-    if resume and finished(folder):
-        result = Result.read(folder / RESULT_FILE)
-        reporter.final(final_metrics(result))
-        return result
-    use_threads(recipe)
-    ask_for_repeatable_kernels(device_of(recipe))
-    diary = Diary(folder, recipe, reporter, board or folder / "tensorboard", earlier)
-    try:
-        dataset = load_dataset(recipe.data.name, part=recipe.data.part)
-        if not dataset.query:
-            raise ValueError(
-                f"The data set {dataset.name!r} has no query pictures to test on: a search is"
-                " tested in the end; set data.part to 'train' or 'trainval'."
-            )
-        parts = hold_out(dataset.train, recipe.data.held_out, seed=recipe.seed)
-        check_readable((*dataset.query, *dataset.gallery), progress="checking the test pictures")
-        diary.enter("search")
-        found = search(
-            recipe,
-            *parts,
-            camera_rule=dataset.protocol.camera_rule,
-            on_epoch=diary.searched,
-            on_batch=diary.batch,
-            checkpoint=folder / SEARCH_STATE,
-            earlier=earlier.search,
+    with alone_in(folder):
+        if resume and finished(folder):
+            return _told_again(recipe, folder, reporter)
+        earlier = read_earlier(folder, recipe) if resume else Earlier()
+        use_threads(recipe)
+        ask_for_repeatable_kernels(device_of(recipe))
+        diary = Diary(folder, recipe, reporter, board or folder / "tensorboard", earlier)
+        try:
+            return _whole_way(recipe, diary)
+        except (KeyboardInterrupt, Interrupted):
+            diary.enter("stopped")
+            raise
+        except BaseException:
+            diary.enter("failed")
+            raise
+
+
+def _whole_way(recipe: Recipe, diary: Diary) -> Result:
+    began, earlier, folder = time.monotonic(), diary.earlier, diary.folder
+    dataset = load_dataset(recipe.data.name, part=recipe.data.part)
+    if not dataset.query:
+        raise ValueError(
+            f"The data set {dataset.name!r} has no query pictures to test on: a search is tested in"
+            " the end; set data.part to 'train' or 'trainval'."
         )
-        diary.found(found)
-        network = network_of(found.genotype, recipe)
-        state = folder / RETRAIN_STATE
-        train(
-            network,
-            dataset.train,
-            recipe,
-            on_epoch=diary.retrained,
-            on_batch=diary.batch,
-            checkpoint=state,
-        )
-        weights = {name: value.cpu() for name, value in network.state_dict().items()}
-        save_state(folder / "network.pt", weights)
-        diary.enter("test")
-        tested = test(network, dataset, recipe)
-    except (KeyboardInterrupt, Interrupted):
-        diary.enter("stopped")
-        raise
-    except BaseException:
-        diary.enter("failed")
-        raise
+    parts = hold_out(dataset.train, recipe.data.held_out, seed=recipe.seed)
+    check_readable((*dataset.query, *dataset.gallery), progress="checking the test pictures")
+    diary.enter("search")
+    found = search(
+        recipe,
+        *parts,
+        camera_rule=dataset.protocol.camera_rule,
+        on_epoch=diary.searched,
+        on_batch=diary.batch,
+        checkpoint=folder / SEARCH_STATE,
+        earlier=earlier.search,
+    )
+    diary.found(found)
+    network = network_of(found.genotype, recipe)
+    train(
+        network,
+        dataset.train,
+        recipe,
+        on_epoch=diary.retrained,
+        on_batch=diary.batch,
+        checkpoint=folder / RETRAIN_STATE,
+    )
+    weights = {name: value.cpu() for name, value in network.state_dict().items()}
+    save_state(folder / "network.pt", weights)
+    diary.enter("test")
+    tested = test(network, dataset, recipe)
     minutes = (time.monotonic() - began + earlier.seconds) / 60
     result = _result(recipe, found, network, tested, minutes=minutes)
     diary.tested(dataset, tested, result)
+    return result
+
+
+def _told_again(recipe: Recipe, folder: Path, reporter: Reporter) -> Result:
+    """Of a finished run; what was left undone behind its result is done."""
+    refuse_other_recipe(folder, recipe)
+    result = Result.read(folder / RESULT_FILE)
+    progress = Progress.read(folder / PROGRESS_FILE)
+    if progress.stage != "done":
+        (folder / RETRAIN_STATE).unlink(missing_ok=True)
+        replace(progress, stage="done", seconds_left=0.0).write(folder)
+    reporter.final(final_metrics(result))
     return result
 
 

@@ -12,7 +12,7 @@ from evaluators.losses import IdTriplet
 from evaluators.reid_evaluator import ReidEvaluator
 from experiments.device import device_of
 from experiments.engine import run_one_shot
-from experiments.recipes import Recipe
+from experiments.recipe import Recipe
 from nas_space.genotype import FIXED, MSI_SLOTS, Genotype
 from nas_space.msinet_space import MSINetSpace
 from reid_data.datamodule import SearchData, SplitKind
@@ -44,11 +44,6 @@ class Found:
     probabilities: Probabilities
 
 
-def searches(recipe: Recipe) -> bool:
-    """Whether the recipe's strategy trains a supernet; a random or fixed genotype needs none."""
-    return recipe.strategy != "random" and recipe.strategy not in FIXED
-
-
 def search(
     recipe: Recipe,
     searched: Sequence[Sighting],
@@ -73,15 +68,9 @@ def search(
         earlier: reports of the epochs behind that checkpoint.
 
     Raises:
-        ValueError: if a picture cannot be read, there are too few identities, or the settings do
-            not go together.
+        ValueError: if a picture cannot be read, or there are too few identities.
     """
-    if recipe.search.genotype == "best" and not held_out:
-        raise ValueError(
-            "The recipe asks for search.genotype 'best' and holds out no identities to tell it by:"
-            " set data.held_out above 0, or search.genotype to 'last'."
-        )
-    if not searches(recipe):
+    if not recipe.searches:
         return Found(given_genotype(recipe), epoch=0, probabilities={})
     reports = list(earlier)
     if len(reports) < recipe.search.epochs:
@@ -178,15 +167,9 @@ def strategy_of(recipe: Recipe) -> Strategy:
     """The NNI strategy of a recipe that searches.
 
     Raises:
-        ValueError: if the recipe searches nothing, or its settings do not go together.
+        ValueError: if the recipe searches nothing.
     """
     settings = recipe.search
-    if recipe.strategy != "tcm" and settings.loss == "contrastive":
-        raise ValueError(
-            f"The recipe asks for search.loss 'contrastive' with strategy {recipe.strategy!r}: the"
-            " memories belong to TCM; set search.loss to 'id_triplet' or 'own', or strategy to"
-            " 'tcm'."
-        )
     split, shares, seed = _split(recipe), recipe.twin, recipe.seed
     match recipe.strategy:
         case "tcm":

@@ -41,10 +41,10 @@ class Result:
     genotype: str
 
     def write(self, folder: Path) -> Path:
-        """Write ``folder/metrics.json``."""
-        file = folder / RESULT_FILE
-        file.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        return file
+        """Write ``folder/metrics.json`` at once: where it is, the result is whole."""
+        draft = folder / f".{RESULT_FILE}"
+        draft.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        return draft.replace(folder / RESULT_FILE)
 
     @classmethod
     def read(cls, file: Path) -> "Result":

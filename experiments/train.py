@@ -15,7 +15,7 @@ from evaluators.losses import id_triplet
 from evaluators.optimisation import Descent
 from evaluators.state import FINISHED, load_state, save_state
 from experiments.device import device_of
-from experiments.recipes import Recipe
+from experiments.recipe import Recipe
 from nas_space.genotype import Genotype
 from nas_space.heads import EmbeddingNetwork, HeadOutput
 from nas_space.msinet import MSINet

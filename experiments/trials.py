@@ -1,8 +1,8 @@
 """What a trial says of itself, read from its folder.
 
-NNI mixes up the parameters it shows when trials run side by side; a trial's run folder does not. A
-trial keeps one run folder inside NNI's folder for the trial, with ``progress.json``, at the end
-``metrics.json``, and ``error.txt`` if it failed.
+An unguarded NNI mixes up the parameters it shows when trials run side by side; a trial's run folder
+does not. A trial keeps one run folder inside NNI's folder for the trial, with ``progress.json``, at
+the end ``metrics.json``, and ``error.txt`` if it failed.
 """
 
 import re

@@ -32,6 +32,12 @@ class Iteration:
     leak: bool = False
     skip_first: bool = False
 
+    def __post_init__(self) -> None:
+        if self.first not in ("weights", "architecture"):
+            raise ValueError(
+                f"An iteration begins with {self.first!r}: use 'weights' or 'architecture'."
+            )
+
 
 class Half(NamedTuple):
     """One side of an iteration.

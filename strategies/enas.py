@@ -3,7 +3,8 @@
 One iteration: a path drawn from the controller trains its weights on a train batch; then, a set
 number of times per epoch, the controller draws paths and is moved by REINFORCE, the reward being
 the rank-1 of retrieval within a val batch. (NNI's own ENAS needs a library that no longer works.)
-An epoch is one pass over the train side, the val side cycling beside it.
+The likeliest path has in every slot the candidate that is likeliest given those before. An epoch is
+one pass over the train side, the val side cycling beside it.
 """
 
 from dataclasses import dataclass
@@ -53,6 +54,13 @@ class ControllerSettings:
     warmup_epochs: int = 0
     calibration_batches: int = 8
 
+    def __post_init__(self) -> None:
+        if self.steps_per_epoch == 0 or self.paths_per_step < 1:
+            raise ValueError(
+                f"{self.steps_per_epoch} steps per epoch of {self.paths_per_step} paths each were"
+                " asked for: the controller learns by 1 or more of either."
+            )
+
 
 class EnasModule(SinglePathModule):
     """The step of ENAS around an evaluator's module; the controller is part of its state.
@@ -78,6 +86,20 @@ class EnasModule(SinglePathModule):
     def configure_architecture_optimizers(self) -> Optimizer:
         """Adam of the controller."""
         return Adam(self.controller.parameters(), lr=self._settings.learning_rate)
+
+    def on_train_start(self) -> None:
+        """Makes sure that the policy will move at all.
+
+        Raises:
+            ValueError: it would warm up for ever.
+        """
+        warmup, epochs = self._settings.warmup_epochs, self.trainer.max_epochs
+        if warmup >= epochs:
+            raise ValueError(
+                f"The controller of ENAS warms up for {warmup} of {epochs} epochs and would never"
+                " move: set search.controller.warmup_epochs lower."
+            )
+        super().on_train_start()
 
     def training_step(self, batch: TwoSides, batch_idx: int) -> dict[str, Tensor]:
         """Weights of one path by the train batch, then the controller by the val batch."""

@@ -178,7 +178,13 @@ class RandomOneShotModule(SinglePathModule):
 
     def _score(self) -> float:
         score = getattr(self.training_module, "score", None)
-        found = score() if callable(score) else None
+        if not callable(score):
+            raise TypeError(
+                f"The evaluator's module, a {type(self.training_module).__name__}, has no score(),"
+                " by which a random one-shot search tells paths apart: give it one that returns an"
+                " object with a mAP."
+            )
+        found = score()
         if found is None:
             raise ValueError(
                 "No identities are held out, and a random one-shot search tells paths apart by"
@@ -191,7 +197,8 @@ class RandomOneShot(SinglePathSearch):
     """The best of some paths of a supernet trained on evenly drawn ones.
 
     Its probabilities are even until the end, then the shares among the best quarter of the scored
-    paths.
+    paths. The last score reported is that of the best path, on the very pictures it was chosen by:
+    the largest of many, not to be compared with the single scores of other strategies.
 
     Args:
         settings: of the search over the trained supernet.

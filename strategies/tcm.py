@@ -117,8 +117,17 @@ class TcmModule(DifferentiableModule):
         )
 
     def on_train_start(self) -> None:
-        """Fills the memories with the untrained network's centroids, if they are to be."""
+        """Fills the memories with the untrained network's centroids, if they are to be.
+
+        Raises:
+            ValueError: the architecture would rest for ever.
+        """
         super().on_train_start()
+        if self._iteration.skip_first and self.trainer.num_training_batches < 2:
+            raise ValueError(
+                "An epoch has one iteration, and iteration.skip_first lets the architecture rest in"
+                " it: set it to false, or make batches smaller."
+            )
         begins = self.trainer.global_step == 0
         if self.memories is None or self._memory is None or not begins:
             return

@@ -22,7 +22,8 @@ from experiments.benchmarks.four_layer import FourLayer
 from experiments.config import override
 from experiments.device import use_threads
 from experiments.provenance import provenance
-from experiments.recipes import Recipe, vehicles
+from experiments.recipe import Recipe
+from experiments.recipes import vehicles
 from experiments.run import test
 from experiments.startup import prepare
 from experiments.train import TrainingEpoch, network_of, train

@@ -11,7 +11,7 @@ from experiments.drawing.style import STYLES
 from experiments.drawing.svg import Pen, Sheet
 from nas_space.genotype import Genotype
 from nas_space.heads import Feature
-from nas_space.msinet import LOCAL_CHANNELS, STAGE_CHANNELS, STEM_CHANNELS, CellWidth
+from nas_space.msinet import LOCAL_CHANNELS, STAGE_CHANNELS, STEM_CHANNELS
 
 _WIDTH, _MARGIN = 1280.0, 40.0
 _TOP, _ROW = 100.0, 256.0
@@ -45,7 +45,6 @@ class _Plan:
     maps: tuple[str, ...]
     depths: tuple[int, int]
     local: int
-    cell_width: CellWidth
     feature: Feature
 
     def shape(self, stage: int, after: int) -> str:
@@ -57,7 +56,7 @@ class _Plan:
         stage, second = divmod(number, 2)
         outputs = self.channels[stage + 1]
         inputs = outputs if second else self.channels[stage]
-        return inputs, (outputs if self.cell_width == "out" else inputs) // 4, outputs
+        return inputs, outputs // 4, outputs
 
 
 def network_svg(
@@ -67,7 +66,6 @@ def network_svg(
     width: float = 1.0,
     depths: tuple[int, int] = (1, 3),
     local_branch: bool = True,
-    cell_width: CellWidth = "out",
     feature: Feature = "pooled",
     image: tuple[int, int] = (256, 128),
 ) -> str:
@@ -82,7 +80,6 @@ def network_svg(
         width: factor on all channels.
         depths: light 3x3 convolutions per half of branch a and of branch b.
         local_branch: whether there is a local head.
-        cell_width: what the branches' channels are a quarter of.
         feature: which features an image is described by.
         image: height and width, pixels.
 
@@ -104,7 +101,6 @@ def network_svg(
         tuple(f"{height >> halved} {_X} {wide >> halved}" for halved in range(3)),
         depths,
         round(width * LOCAL_CHANNELS) if local_branch else 0,
-        cell_width,
         feature,
     )
     sheet = Sheet(

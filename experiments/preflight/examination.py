@@ -3,10 +3,7 @@
 NNI finds most of it late: after a trial has failed, after fifteen seconds, or in a traceback.
 """
 
-import json
 import os
-import shutil
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -17,17 +14,11 @@ from experiments.guard import guarded_environment
 from experiments.manager import free_port
 from experiments.preflight.experiment_file import ExperimentFile
 from experiments.preflight.experiment_file import refusals as nni_refusals
+from experiments.preflight.machine import disk_problems, gpu_count, gpu_problems, reach_problems
 from experiments.preflight.rehearsal import Findings, interpreter_problems, rehearse
 from experiments.preflight.trial_command import TrialCommand
 
 NO_PREFLIGHT = "--no-preflight"
-
-MANAGER_BYTES = 100_000_000
-"""For NNI's own files of an experiment: its database and its logs."""
-
-TRIAL_BYTES = 100_000_000
-"""For a trial's run folder: ten times the 2.0 million parameters of the supernet at full width, of
-4 bytes, are 80 MB; two checkpoints with optimisers and memories, and the network, stay below."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +84,14 @@ def examine(config: Path, port: int | None) -> Report:
     except ValueError as error:
         return Report((*problems, str(error)), (*checked, "the YAML"), None)
     nni_is_there = find_spec("nni") is not None
-    problems += nni_refusals(experiment) if nni_is_there else []
-    problems += disk_problems(experiment)
+    if nni_is_there:
+        problems += [*nni_refusals(experiment), *reach_problems(experiment, os.environ)]
+    command, unreadable = _command(experiment)
+    problems += disk_problems(experiment, is_ours=command is not None and command.is_ours)
     if experiment.is_local and experiment.get("trialGpuNumber") and nni_is_there:
         problems += gpu_problems(experiment, gpu_count())
         checked.append("GPUs")
-    found = _trial(experiment)
+    found = Findings(unreadable) if command is None else _trial(experiment, command)
     problems += found.problems
     checked += ["the YAML", "disk"]
     if found.points:
@@ -118,96 +111,37 @@ def _this_python() -> list[str]:
     return said
 
 
-def disk_problems(experiment: ExperimentFile) -> list[str]:
-    """Whether what the experiment will write fits into its folder, and may be written there.
-
-    Trials on other machines write there. Where only time limits them, those that run at a time are
-    counted, and one at least.
-    """
-    folder = experiment.experiments
-    place = next(path for path in (folder, *folder.parents) if path.exists())
-    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
-        return [
-            f"NNI keeps its experiments in {folder}, and {place} cannot be written to: make it"
-            " writable, or set experimentWorkingDirectory to another folder."
-        ]
-    trials = experiment.trials or experiment.get("trialConcurrency")
-    trials = trials if isinstance(trials, int) else 1
-    needed = MANAGER_BYTES + (trials * TRIAL_BYTES if experiment.is_local else 0)
-    free = shutil.disk_usage(place).free
-    if free >= needed:
-        return []
-    return [
-        f"{place} has {_gigabytes(free)} GB free, and NNI and {trials} trials may need"
-        f" {_gigabytes(needed)} GB (100 MB each): make room, or set experimentWorkingDirectory to"
-        " a folder on another disk."
-    ]
-
-
-def gpu_count() -> int:
-    """How many GPUs NNI's manager would find: it asks the same module the same way."""
-    module = "nni.tools.nni_manager_scripts.collect_gpu_info"
-    answer = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", module, "--detail"], capture_output=True, text=True, check=False
-    )
-    try:
-        found = json.loads(answer.stdout)
-        return int(found["gpuNumber"]) if found["success"] else 0
-    except (ValueError, KeyError, TypeError):
-        return 0
-
-
-def gpu_problems(experiment: ExperimentFile, gpus: int) -> list[str]:
-    """Whether trials will get the GPUs they ask for.
-
-    Without any, NNI's manager ends with an error after some seconds. And NNI 3.0 starts a trial
-    only where there are more GPUs than it asks for, not as many; a share of one is enough more.
-
-    Args:
-        experiment: with a ``trialGpuNumber``.
-        gpus: how many there are.
-    """
-    asked = experiment.get("trialGpuNumber")
-    shared = experiment.get("maxTrialNumberPerGpu") or 1
-    if not all(isinstance(number, int) for number in (asked, shared)) or asked / shared < gpus:
-        return []
-    if gpus == 0:
-        return [
-            f"trialGpuNumber is {asked}, and NNI finds no GPU on this machine: leave it out, for a"
-            " trial takes a GPU by itself where there is one, or install the driver."
-        ]
-    return [
-        f"trialGpuNumber is {asked} and this machine has {gpus}, and NNI 3.0 waits for ever unless"
-        " there are more than a trial asks for: leave trialGpuNumber out, for a trial takes a GPU"
-        " by itself."
-    ]
-
-
-def _trial(experiment: ExperimentFile) -> Findings:
-    """Whether trials can run: the program, and of ours the recipe, the data and the device."""
+def _command(experiment: ExperimentFile) -> tuple[TrialCommand | None, list[str]]:
+    """The command of a trial, or a sentence why there is none, unless NNI says it."""
     command = experiment.get("trialCommand")
-    if not isinstance(command, str) or not experiment.code.is_dir():
+    if not isinstance(command, str):
+        return None, []
+    try:
+        return TrialCommand.parse(command), []
+    except ValueError as error:
+        return None, [str(error)]
+
+
+def _trial(experiment: ExperimentFile, command: TrialCommand) -> Findings:
+    """Whether trials can run: the program, and of ours the recipe, the data and the device."""
+    if not experiment.code.is_dir():
         return Findings()  # said already
     environment = guarded_environment(os.environ)
     if experiment.get("trialGpuNumber") == 0:
         environment["CUDA_VISIBLE_DEVICES"] = ""  # as NNI does
-    folder = experiment.code
     try:
-        parsed = TrialCommand.parse(command)
+        if command.is_ours:
+            return rehearse(
+                command,
+                # A tuner of one's own may read a space that is written in a way of its own.
+                {} if experiment.tuner is None else experiment.space,
+                folder=experiment.code,
+                environment=environment,
+                tuner=experiment.tuner,
+                is_local=experiment.is_local,
+            )
         if experiment.is_local:
-            parsed.interpreter(folder, environment | dict(parsed.settings))
-        if not parsed.is_ours:
-            return Findings()
-        return rehearse(
-            parsed,
-            experiment.space,
-            folder=folder,
-            environment=environment,
-            is_local=experiment.is_local,
-        )
+            command.interpreter(experiment.code, command.environment(environment))
+        return Findings()
     except ValueError as error:
         return Findings([str(error)])
-
-
-def _gigabytes(number: int) -> str:
-    return f"{number / 1e9:.1f}"

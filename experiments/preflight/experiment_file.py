@@ -6,10 +6,14 @@ that this file has said already is put right before NNI is asked for the rest.
 
 import dataclasses
 import difflib
+import json
+import logging
 import os
 import re
 import traceback
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,7 +98,8 @@ class ExperimentFile:
         if named is None:
             return self.fields.get("searchspace")
         try:
-            return yaml.safe_load(self._folder(named, ".").read_text(encoding="utf-8"))
+            text = self._folder(named, ".").read_text(encoding="utf-8")
+            return _json_or_yaml(text)
         except (yaml.YAMLError, UnicodeDecodeError, OSError):
             return None  # NNI says why
 
@@ -102,10 +107,20 @@ class ExperimentFile:
     def trials(self) -> int | None:
         """How many trials are planned; None if nothing but time limits them."""
         limits = [self.fields.get("maxtrialnumber")]
-        tuner = self.fields.get("tuner")
-        if isinstance(tuner, dict) and _loose(str(tuner.get("name"))) == "gridsearch":
+        if self.tuner in ("gridsearch", "batch"):
             limits.append(_points(self.space))
         return min((limit for limit in limits if isinstance(limit, int)), default=None)
+
+    @property
+    def tuner(self) -> str | None:
+        """NNI's tuner in small letters, without "tuner" at its end; None for a class of one's own.
+
+        Without that end, an alias of NNI's is its name.
+        """
+        found = self.fields.get("tuner") or self.fields.get("advisor")
+        fields = found if isinstance(found, dict) else {}
+        name = {_loose(str(key)): value for key, value in fields.items()}.get("name")
+        return name.lower().removesuffix("tuner") if isinstance(name, str) else None
 
     def _folder(self, value: Any, default: str) -> Path:
         named = value if isinstance(value, str) else default
@@ -120,7 +135,7 @@ def refusals(experiment: ExperimentFile) -> list[str]:
     fields, service = dict(experiment.fields), experiment.service
     said += _put_right_names(fields, dataclasses.fields(ExperimentConfig))
     platform = service.get("platform")
-    if isinstance(fields.get("trainingservice"), dict) and not _is_platform(platform):
+    if isinstance(fields.get("trainingservice"), dict) and not is_platform(platform):
         said.append(
             f"NNI has no platform {platform!r} for trainingService: write 'local' for this machine."
         )
@@ -143,7 +158,8 @@ def refusals(experiment: ExperimentFile) -> list[str]:
         fields["trainingservice"] = service
     utils.set_base_path(experiment.file.parent)
     try:
-        ExperimentConfig(**fields).validate()
+        with _silence():
+            ExperimentConfig(**fields).validate()
     except Exception as error:  # noqa: BLE001 - NNI checks by asserts and errors of every kind
         said.append(
             f"NNI refuses {experiment.file}: {_words(error)}; correct that field, see {_REFERENCE}."
@@ -151,6 +167,20 @@ def refusals(experiment: ExperimentFile) -> list[str]:
     finally:
         utils.unset_base_path()
     return said
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """NNI's advice is for a manager that listens everywhere; ``nnictl`` gives its warnings."""
+    logger = logging.getLogger("nni")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _put_right_names(
@@ -168,7 +198,8 @@ def _put_right_names(
     return said
 
 
-def _is_platform(name: Any) -> bool:
+def is_platform(name: Any) -> bool:
+    """Whether NNI has a training service of that name."""
     from nni.experiment.config import utils
 
     try:
@@ -186,14 +217,24 @@ def _algorithms(experiment: ExperimentFile) -> list[str]:
     for kind in ("tuner", "assessor"):
         algorithm = experiment.fields.get(kind)
         name = algorithm.get("name") if isinstance(algorithm, dict) else None
-        known = [meta.name for meta in get_all_algo_meta() if meta.algo_type == kind]
-        if isinstance(name, str) and name.lower() not in map(str.lower, known):
+        metas = [meta for meta in get_all_algo_meta() if meta.algo_type == kind]
+        known = [meta.name for meta in metas]
+        accepted = {word.lower() for meta in metas for word in (meta.name, meta.alias) if word}
+        if isinstance(name, str) and name.lower() not in accepted:
             said.append(f"NNI has no {kind} '{name}': take one of {', '.join(known)}.")
     return said
 
 
 def _says_active(service: Mapping[str, Any]) -> bool:
     return service.get("useactivegpu") is not None
+
+
+def _json_or_yaml(text: str) -> Any:
+    """As NNI reads a search space: in JSON 1e-5 is a number, in PyYAML's YAML it is none."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return yaml.safe_load(text)
 
 
 def _points(space: Any) -> int | None:

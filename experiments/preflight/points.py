@@ -16,6 +16,13 @@ MOST_POINTS = 1000
 """A space with more points is looked at one key at a time."""
 
 _MOST_VALUES = 64
+_ADDED = {
+    "hyperband": "TRIAL_BUDGET",
+    "bohb": "TRIAL_BUDGET",
+    "pbt": "load_checkpoint_dir and save_checkpoint_dir",
+}
+"""What NNI's tuners put into a point besides the keys of the search space."""
+
 _SIGMAS = (-3.0, 0.0, 3.0)
 
 
@@ -100,6 +107,33 @@ def points(space: Space) -> list[Point]:
     first = {key: options[0] for key, options in values.items()}
     others = [first | {key: option} for key, options in values.items() for option in options[1:]]
     return [first, *others]
+
+
+def misfit(space: Space, tuner: str | None) -> list[str]:
+    """A sentence where ``tuner`` would give out something else than points of recipes.
+
+    Args:
+        space: the search space, each key of it one that `values_of` reads.
+        tuner: in small letters, without "tuner" at its end; None if it is not known.
+    """
+    if tuner in _ADDED:
+        return [
+            f"The tuner {tuner} adds {_ADDED[tuner]} to every point, and a recipe has no such field"
+            " and refuses it: take a tuner such as GridSearch, Random or TPE."
+        ]
+    listed = _listed(space)
+    if tuner == "batch" and listed is None:
+        return [
+            "The tuner Batch needs a search space of one key whose choices are the points, each a"
+            f" mapping of fields, and this has {', '.join(space) or 'no key'}: list the points so,"
+            " or take the tuner GridSearch."
+        ]
+    if tuner not in (None, "batch") and listed is not None:
+        return [
+            f"The choices of the search space's one key {', '.join(space)} are mappings of fields,"
+            f" which the tuner Batch alone takes for points, and this is {tuner}: take Batch."
+        ]
+    return []
 
 
 def _listed(space: Space) -> list[Point] | None:

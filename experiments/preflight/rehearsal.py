@@ -17,8 +17,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from experiments.preflight.points import points, refusals, values_of
-from experiments.preflight.trial_command import TRIAL, TrialCommand
+from experiments.preflight.points import misfit, points, refusals, values_of
+from experiments.preflight.trial_command import TRIAL, TrialCommand, expanded
 
 PYTHONS = ((3, 11), (3, 12))
 NNI = "3.0"
@@ -45,6 +45,7 @@ def rehearse(
     *,
     folder: Path,
     environment: Mapping[str, str],
+    tuner: str | None = None,
     is_local: bool = True,
 ) -> Findings:
     """Ask the Python of a trial about the points of ``space``.
@@ -54,19 +55,24 @@ def rehearse(
         space: the search space.
         folder: where trials run.
         environment: in which NNI starts them.
-        is_local: whether they run on this machine; otherwise this Python is asked, and nothing
-            about data sets and devices.
+        tuner: that gives out the points, as `misfit` is told it.
+        is_local: whether they run on this machine; otherwise, and where only a shell knows what
+            they are run by, this Python is asked, and nothing about data sets and devices.
     """
     if command.recipe is None:
         return Findings(
             [f"trialCommand names no recipe: write 'python -m {TRIAL} --recipe quickstart'."]
         )
-    environment = {**environment, **command.settings}
-    python = (command.interpreter(folder, environment) if is_local else None) or sys.executable
-    question = [python, "-m", "experiments.preflight.rehearsal", "--recipe", command.recipe]
+    environment = command.environment(environment)
+    here = is_local and command.is_known(environment)
+    folder = command.folder(folder, environment) if here else folder
+    python = (command.interpreter(folder, environment) if here else None) or sys.executable
+    question = [python, "-m", "experiments.preflight.rehearsal"]
+    question += ["--recipe", expanded(command.recipe, environment)]
+    question += [] if tuner is None else ["--tuner", tuner]
     try:
         answer = subprocess.run(  # noqa: S603
-            question if is_local else [*question, "--elsewhere"],
+            question if here else [*question, "--elsewhere"],
             input=json.dumps(space, default=str),
             cwd=folder,
             env=environment,
@@ -86,25 +92,35 @@ def main(argv: Sequence[str]) -> int:
     """Be the process that `rehearse` starts: a space on standard input, findings on output.
 
     Args:
-        argv: ``--recipe NAME``, and ``--elsewhere`` if trials run on another machine.
+        argv: ``--recipe NAME``, ``--tuner NAME`` if it is known, and ``--elsewhere`` if trials run
+            on another machine.
     """
     parser = argparse.ArgumentParser(
         prog="python -m experiments.preflight.rehearsal", description=__doc__
     )
     parser.add_argument("--recipe", required=True)
+    parser.add_argument("--tuner")
     parser.add_argument("--elsewhere", action="store_true")
     arguments = parser.parse_args(argv)
-    found = findings(arguments.recipe, json.load(sys.stdin), elsewhere=arguments.elsewhere)
+    found = findings(
+        arguments.recipe,
+        json.load(sys.stdin),
+        tuner=arguments.tuner,
+        elsewhere=arguments.elsewhere,
+    )
     print(json.dumps(asdict(found)), flush=True)
     return 0
 
 
-def findings(recipe: str, space: Any, *, elsewhere: bool = False) -> Findings:
+def findings(
+    recipe: str, space: Any, *, tuner: str | None = None, elsewhere: bool = False
+) -> Findings:
     """Make the recipes of all points of ``space``, and look for what they need.
 
     Args:
         recipe: name of the recipe they are points of.
-        space: the search space.
+        space: the search space; an empty one is no part of what was tried.
+        tuner: that gives out the points, as `misfit` is told it.
         elsewhere: whether trials run on another machine, whose data sets and devices are unknown.
     """
     unfit = interpreter_problems()
@@ -117,12 +133,14 @@ def findings(recipe: str, space: Any, *, elsewhere: bool = False) -> Findings:
     except ValueError as error:
         return Findings([str(error)])
     said, readable = _readable(space)
+    said += [] if said else misfit(readable, tuner)
     tried = points(readable)
     good, refused = refusals(tried, partial(resolve, recipe))
     recipes = [resolve(recipe, point) for point in good]
-    datasets = [] if elsewhere else sorted({found.data.name for found in recipes})
-    said += refused if elsewhere else [*refused, *_missing(datasets), *_devices(recipes)]
-    return Findings(list(dict.fromkeys(said)), len(tried), datasets)
+    parts = [] if elsewhere else sorted({(found.data.name, found.data.part) for found in recipes})
+    said += refused if elsewhere else [*refused, *_missing(parts), *_devices(recipes)]
+    datasets = list(dict.fromkeys(name for name, _ in parts))
+    return Findings(list(dict.fromkeys(said)), len(tried) if space else 0, datasets)
 
 
 def interpreter_problems() -> list[str]:
@@ -161,13 +179,28 @@ def _readable(space: Any) -> tuple[list[str], dict[str, Any]]:
     return said, readable
 
 
-def _missing(datasets: Sequence[str]) -> list[str]:
-    """A sentence on each data set that is not there or not as it should be."""
+def _missing(parts: Sequence[tuple[str, Any]]) -> list[str]:
+    """A sentence on each data set that is not there or not as it should be.
+
+    Args:
+        parts: names of data sets, and what of them is trained on.
+    """
     from reid_data.catalog import load_dataset
     from reid_data.synthetic import EMBEDDED
 
-    named = [name for name in datasets if name not in EMBEDDED]
-    return [said for name in named if (said := _sentence(load_dataset, name)) is not None]
+    def load(name: str, part: Any) -> None:
+        if not load_dataset(name, part=part).query:
+            raise ValueError(
+                f"The data set '{name}' has no query pictures to test on where data.part is"
+                f" '{part}': set data.part to 'train' or 'trainval'."
+            )
+
+    # That an embedded set has its usual part is known without drawing it.
+    looked_for = [
+        (name, part) for name, part in parts if name not in EMBEDDED or part != "trainval"
+    ]
+    said = [_sentence(partial(load, part=part), name) for name, part in looked_for]
+    return [sentence for sentence in said if sentence is not None]
 
 
 def _devices(recipes: Sequence[Any]) -> list[str]:

@@ -30,7 +30,7 @@ from experiments.engine import run_one_shot
 from reid_data.datamodule import SearchData
 from reid_data.records import Sighting
 from strategies.enas import ENAS, ControllerSettings
-from strategies.tcm import TCM
+from strategies.tcm import TCM, TcmModule
 
 OPTIMISER = WeightOptimiser(learning_rate=0.01, warmup_epochs=0, milestones=())
 
@@ -91,6 +91,22 @@ def test_every_epoch_is_reported_and_the_last_score_is_that_of_the_network(
     assert last.entropy == mean_entropy(searching.probabilities())
     assert last.none_share == float(searching.genotype()["slot"] == "none")
     assert all(r.seconds > 0 and math.isfinite(r.loss) for r in reports)
+
+
+def test_a_val_loss_that_is_not_finite_ends_the_search(
+    data: SearchData, space: ColourSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the very last iteration, behind which nothing else would notice."""
+    step = TcmModule.training_step
+
+    def diverges(self: TcmModule, batch: Any, batch_idx: int) -> Any:
+        losses = step(self, batch, batch_idx)
+        last = self.trainer.current_epoch == 2 and self.trainer.is_last_batch
+        return losses | {"val_loss": torch.tensor(torch.nan)} if last else losses
+
+    monkeypatch.setattr(TcmModule, "training_step", diverges)
+    with pytest.raises(ValueError, match=r"search epoch 3 is \d.*nan on the val side"):
+        run_one_shot(space, evaluator(replace(data, held_out=())), TCM())
 
 
 def test_scoring_leaves_no_trace_in_the_search(data: SearchData) -> None:

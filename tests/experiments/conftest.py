@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from experiments.config import override
-from experiments.recipes import Recipe, quickstart
+from experiments.recipe import Recipe
+from experiments.recipes import quickstart
 
 
 @pytest.fixture

@@ -18,8 +18,9 @@ from nni.tools.package_utils import create_builtin_class_instance
 
 from experiments.config import digest, override
 from experiments.preflight.rehearsal import findings
-from experiments.recipes import RECIPES, Recipe, StrategyName, resolve
-from experiments.search import given_genotype, searches, strategy_of, supernet_of
+from experiments.recipe import Recipe, StrategyName
+from experiments.recipes import RECIPES, resolve
+from experiments.search import given_genotype, strategy_of, supernet_of
 from experiments.train import network_of
 from nas_space.genotype import CANDIDATES
 from reid_data.catalog import NAMES
@@ -101,7 +102,7 @@ def test_every_point_builds_its_trial_without_data(
     for recipe in recipes_of(name):
         assert recipe.data.name in NAMES
         tiny = override(recipe, {"space.width": 0.0625})
-        if searches(tiny):
+        if tiny.searches:
             slots = [slot for slot in supernet_of(tiny).modules() if isinstance(slot, LayerChoice)]
             assert [tuple(slot.names) for slot in slots] == [recipe.space.candidates] * 12
             assert isinstance(strategy_of(tiny), Strategy)
@@ -110,10 +111,10 @@ def test_every_point_builds_its_trial_without_data(
 
 
 def test_no_strategy_runs_as_another() -> None:
-    searching = [recipe for recipe in recipes_of("vehicles.yml") if searches(recipe)]
+    searching = [recipe for recipe in recipes_of("vehicles.yml") if recipe.searches]
     kinds = {type(strategy_of(recipe)) for recipe in searching}
     assert len(kinds) == len(searching) == 6
-    given = [recipe for recipe in recipes_of("vehicles.yml") if not searches(recipe)]
+    given = [recipe for recipe in recipes_of("vehicles.yml") if not recipe.searches]
     assert len({str(given_genotype(recipe)) for recipe in given}) == len(given) == 3
 
 

@@ -129,6 +129,10 @@ def test_a_bind_address_that_is_none_stops_the_process_with_one_sentence() -> No
             "'tensorboard', ['--bind_all --logdir_spec=0-a:/x', '--port=6006'], { shell: true }",
             ["--host=127.0.0.1", "--logdir_spec=0-a:/x", "--port=6006"],
         ),
+        (
+            "'tensorboard', ['--bind_all --logdir_spec=0-a:/x y', '--port=6006'], { shell: true }",
+            ["--host=127.0.0.1", "--logdir_spec=0-a:/x y", "--port=6006"],
+        ),
         ("'tensorboard', ['--bind_all', '--port=1']", ["--host=127.0.0.1", "--port=1"]),
         ("'tensorboard --bind_all --port=1', { shell: true }", ["--host=127.0.0.1", "--port=1"]),
         ("'tensorboard', ['--logdir', '/--bind_all']", ["--logdir", "/--bind_all"]),

@@ -56,6 +56,58 @@ def test_a_small_terminal_is_never_overrun(terminal: Terminal) -> None:
     assert terminal.screen() == [f"trial {i} xxxxxxxxxxx" for i in range(5, 9)]
 
 
+def test_a_terminal_of_one_row_shows_the_last_line(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINES", "1")
+    Live(terminal).show([Line("a"), Line("b"), Line("c")])
+    assert terminal.screen() == ["c"]
+
+
+@given(
+    names=st.lists(st.integers(0, 15), min_size=1, max_size=4),
+    texts=st.lists(st.integers(1, 15), min_size=4, max_size=4),
+    width=st.integers(2, 30),
+)
+def test_texts_begin_in_one_column_unless_one_would_lose_its_end_by_that(
+    names: list[int], texts: list[int], width: int
+) -> None:
+    lines = [Line("b" * text, name="a" * name) for name, text in zip(names, texts, strict=False)]
+    log, terminal = io.StringIO(), Terminal()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TERM", "xterm")
+        patch.setenv("COLUMNS", str(width))
+        patch.setenv("LINES", "9")
+        Live(log).show(lines)
+        Live(terminal).show(lines)
+    for line, said in zip(lines, log.getvalue().splitlines(), strict=True):
+        # a column behind the longest name, and a space; a line without a name begins at once
+        assert said == (f"{line.name:<{max(names)}} {line.text}" if line.name else line.text)
+    fits = all(max(names) + 1 + len(line.text) < width for line in lines if line.name)
+    for line, shown in zip(lines, terminal.screen(), strict=True):
+        assert len(shown) < width
+        if len(str(line)) < width:
+            assert shown.endswith(line.text)
+        if fits and line.name:
+            assert shown == f"{line.name:<{max(names)}} {line.text}"
+
+
+def test_strategies_with_long_names_leave_the_columns_in_line(tmp_path: Path) -> None:
+    trials = []
+    for number, strategy in enumerate(["tcm", "uniform_cross_attention"]):
+        run = tmp_path / str(number) / "run"
+        run.mkdir(parents=True)
+        Progress(strategy, 0, "retrain", 4, 15).write(run)
+        trials.append(Trial(number, "a", "RUNNING", run.parent))
+    log = io.StringIO()
+    Live(log).show([describe(trial, 0.0) for trial in (*trials, Trial(2, "b", "WAITING", run))])
+    assert log.getvalue().splitlines() == [
+        "trial 0  tcm                     seed 0  retrain 4/15",
+        "trial 1  uniform_cross_attention seed 0  retrain 4/15",
+        "trial 2                          waiting",
+    ]
+
+
 def test_a_log_has_a_line_per_change_at_most_every_fifteen_seconds() -> None:
     log = io.StringIO()
     # at 10 s: changed, but too early; 15 s: said; 40 s: only the time left changed; 41 s: the end
@@ -126,10 +178,11 @@ def test_an_ended_trial_tells_its_result_or_the_last_line_of_its_error(tmp_path:
 def test_an_interrupted_trial_is_stopped_before_and_after_nni_knows(tmp_path: Path) -> None:
     found, run = trial(tmp_path, "RUNNING")
     Progress("tcm", 0, "stopped", seconds_left=0.0).write(run)
-    assert describe(found, 0.0) == Line("trial 2  tcm    seed 0  stopped")
+    name = "trial 2  tcm   "
+    assert describe(found, 0.0) == Line("seed 0  stopped", name=name)
     (run.parent / "trial.stderr").write_text("KeyboardInterrupt\n")
     line = describe(Trial(2, "abc", "FAILED", tmp_path), 0.0)
-    assert line == Line("trial 2  tcm    seed 0  stopped", ended=True)
+    assert line == Line("seed 0  stopped", ended=True, name=name)
 
 
 def test_an_unreadable_progress_file_is_told_and_ends_nothing(tmp_path: Path) -> None:

@@ -75,9 +75,18 @@ def test_an_experiment_is_checked_before_it_is_created(
     assert checked == [(Path(file), port)]
 
 
-def test_the_way_past_the_checks_is_not_passed_on(checked: Calls) -> None:
-    assert became("create", "--no-preflight", "-c", "a.yml") == ("create", "-c", "a.yml")
+@pytest.mark.parametrize("word", ["--no-preflight", "--no-pre", "--no", "--n"])
+def test_the_way_past_the_checks_is_not_passed_on_however_it_is_shortened(
+    word: str, checked: Calls
+) -> None:
+    assert became("create", word, "-c", "a.yml") == ("create", "-c", "a.yml")
     assert checked == []
+
+
+def test_what_is_not_short_for_the_way_past_the_checks_is_passed_on(checked: Calls) -> None:
+    argv = ("create", "-c", "a.yml", "--", "--no-preflights", "-n", "")
+    assert became(*argv) == argv
+    assert checked == [(Path("a.yml"), 8080)]
 
 
 @pytest.mark.parametrize("status", [1, 2])

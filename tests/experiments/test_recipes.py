@@ -80,6 +80,10 @@ def test_an_unknown_preset_is_told_the_known_ones() -> None:
     [
         ("space.candidates", ("none", "swap")),
         ("space.candidates", ()),
+        ("space.candidates", ("none",)),
+        ("space.candidates", ("none", "none")),
+        ("data.held_out", 1.0),
+        ("data.held_out", -0.1),
         ("space.depths", (0, 3)),
         ("search.genotype", "second_last"),
     ],
@@ -89,3 +93,21 @@ def test_what_cannot_be_searched_is_refused_by_the_name_of_its_field(
 ) -> None:
     with pytest.raises(ValueError, match=field.replace(".", r"\.")):
         resolve("quickstart", {field: value, "search.epochs": 1})
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"strategy": "darts", "search.loss": "contrastive"}, "belong to TCM"),
+        ({"search.genotype": "best", "data.held_out": 0}, r"set data\.held_out above 0"),
+        ({"strategy": "random_one_shot", "preset": "paper"}, r"set data\.held_out above 0"),
+        ({"strategy": "enas", "preset": "authors_code"}, "run TCM"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused_before_anything_runs(
+    settings: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        resolve("quickstart", settings)
+    for nothing_searched in ("random", "uniform_none"):
+        resolve("quickstart", settings | {"strategy": nothing_searched})

@@ -33,14 +33,16 @@ const adapter = new V3asV1({ platform: 'local', trialCommand: '', trialGpuNumber
 """
 
 
-def node(script: str, tmp_path: Path, *, env: dict[str, str] | None = None) -> Any:
+def node(
+    script: str, tmp_path: Path, *, env: dict[str, str] | None = None, patience: float = 60
+) -> Any:
     """What ``script`` says as JSON after it has NNI's globals."""
     env = guarded_environment(os.environ) if env is None else env
     directory = f"--experiments-directory={tmp_path}"
     done = subprocess.run(
         [NODE, "-e", GLOBALS + script, "--", *ARGUMENTS, directory],
         cwd=NNI_NODE, env=env | {"HOME": str(tmp_path)}, capture_output=True, text=True,
-        timeout=60, check=False,
+        timeout=patience, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -91,8 +93,33 @@ def test_every_trial_is_sent_the_parameters_shown_of_it_in_whatever_order_they_a
     found = node(ADAPTER + FLEET, tmp_path, env=guarded_environment(os.environ) | env)
     assert dict(found["shown"]) == found["sent"]
     assert sorted(found["sent"].values()) == sorted(f"p{n}" for n in range(40))
+    assert found["old"] == "old"
     unguarded = node(ADAPTER + FLEET, tmp_path, env=os.environ | env)
     assert dict(unguarded["shown"]) != unguarded["sent"]
+
+
+BUSY = """
+// One free machine after half a second; the clock must be heard meanwhile.
+let free = false;
+setTimeout(() => { free = true; }, 500);
+Object.assign(adapter.v3, {
+    init() {}, onMetric() {}, onTrialStart() {}, onTrialEnd() {}, onEnvironmentUpdate() {},
+    onRequestParameter() {}, start() { return [{ id: 'a' }]; }, uploadDirectory() {},
+    async createTrial(environment, command, folder, number, id) { return free ? id : null; },
+});
+(async () => {
+    await adapter.start();
+    await adapter.submitTrialJob({ sequenceId: 0, hyperParameters: { value: 'p' } });
+    console.log(JSON.stringify('created'));
+    process.exit();
+})();
+"""
+
+
+def test_a_trial_that_waits_for_room_does_not_stop_the_manager(tmp_path: Path) -> None:
+    assert node(ADAPTER + BUSY, tmp_path) == "created"
+    with pytest.raises(subprocess.TimeoutExpired):
+        node(ADAPTER + BUSY, tmp_path, env=dict(os.environ), patience=6)
 
 
 TRIAL_FILES = """
@@ -202,7 +229,7 @@ const job = (sequenceId, status, x) => ({ sequenceId, status, trialJobId: `t${se
     hyperParameters: [JSON.stringify({ parameter_id: sequenceId, parameters: { x } })] });
 const jobs = [job(0, 'SUCCEEDED', 5), job(1, 'RUNNING', 6), job(2, 'FAILED', 7),
     { status: 'FAILED', trialJobId: 'never submitted' }];
-const found = ['GridSearch', 'TPE'].map((name) => {
+const found = ['GridSearch', 'gridsearch', 'TPE'].map((name) => {
     const manager = new NNIManager();
     Object.assign(manager, { config: { tuner: { name } }, experimentProfile: {},
         trialDataForTuner: '[{"parameter":{"x":5},"value":1}]', dispatcher: { init() { throw 0; } },
@@ -221,11 +248,12 @@ def test_a_resumed_experiment_counts_on_and_its_grid_search_knows_every_point(
     tmp_path: Path,
 ) -> None:
     # one unfinished trial; the highest number is 2; point 5 finished, 6 is going on, 7 failed
-    grid, other = node(RESUMED, tmp_path)
-    assert [grid[0], grid[1], sorted(set(grid[2]))] == [1, 3, [5, 6, 7]]
+    *grids, other = node(RESUMED, tmp_path)
+    for grid in grids:
+        assert [grid[0], grid[1], sorted(set(grid[2]))] == [1, 3, [5, 6, 7]]
     assert other == [1, 3, [5]]
     unguarded = node(RESUMED, tmp_path, env=dict(os.environ))
-    assert unguarded == [[1, 2, [5]], [1, 2, [5]]]
+    assert unguarded == [[1, 2, [5]]] * 3
 
 
 CHANNEL = """

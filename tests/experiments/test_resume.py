@@ -19,8 +19,10 @@ import pytest
 import torch
 
 from experiments.config import override
-from experiments.diary import Reporter
-from experiments.recipes import Recipe
+from experiments.diary import Diary, Reporter
+from experiments.progress import Progress, Stage
+from experiments.recipe import Recipe
+from experiments.recipes import PRESETS
 from experiments.run import run
 from experiments.table import Result
 
@@ -98,11 +100,18 @@ def timeless(folder: Path) -> Any:
     return asdict(Result.read(folder / "metrics.json")) | {"minutes": 0}, lines
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"strategy": strategy} for strategy in STRATEGIES),
+        {**PRESETS["authors_code"], "retrain.weights.schedule": "multistep"},
+    ],
+    ids=[*STRATEGIES, "authors_code"],
+)
 def test_killed_in_mid_search_and_in_mid_retraining_it_ends_as_if_it_had_not_been(
-    several: Recipe, tmp_path: Path, processes: ForkServerContext, strategy: str
+    several: Recipe, tmp_path: Path, processes: ForkServerContext, changes: dict[str, Any]
 ) -> None:
-    recipe = override(several, {"strategy": strategy})
+    recipe = override(several, changes)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     run(recipe, whole, Reporter())
     kill_in("search", processes, recipe, killed)
@@ -163,8 +172,8 @@ def test_a_run_of_another_recipe_is_left_as_it_is(tiny: Recipe, tmp_path: Path) 
     assert contents(folder) == before
 
 
-def test_whoever_listens_hears_of_every_epoch_once(tiny: Recipe, tmp_path: Path) -> None:
-    """The third epoch's checkpoint is missing: two epochs are behind, and the third runs again."""
+def test_epochs_behind_the_checkpoint_are_not_told_again(tiny: Recipe, tmp_path: Path) -> None:
+    """The third epoch's checkpoint is missing: two are behind it, and the third runs again."""
 
     class StoppedError(BaseException):
         pass
@@ -214,3 +223,62 @@ def test_without_a_run_to_go_on_with_it_starts_one(tiny: Recipe, tmp_path: Path)
     run(recipe, tmp_path / "run", Reporter(), resume=True)
     assert (tmp_path / "run" / "metrics.json").is_file()
     assert "resumed" not in json.loads((tmp_path / "run" / "recipe.json").read_text())
+
+
+def test_a_run_killed_between_its_result_and_its_end_is_brought_to_its_end(
+    tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class KilledError(BaseException):
+        pass
+
+    def killed(diary: Diary, stage: Stage) -> Progress:
+        if stage == "done":
+            raise KilledError
+        return enter(diary, stage)
+
+    enter, folder = Diary.enter, tmp_path / "run"
+    with monkeypatch.context() as patched:
+        patched.setattr(Diary, "enter", killed)
+        patched.setattr(Path, "unlink", lambda *_, **__: None)
+        with pytest.raises(KilledError):
+            run(tiny, folder, Reporter())
+    Progress("tcm", 0, "test").write(folder)  # as it was at the kill
+    assert (folder / "retrain.pt").exists()
+    result = run(tiny, folder, Reporter(), resume=True)
+    assert result == Result.read(folder / "metrics.json")
+    assert Progress.read(folder / "progress.json").stage == "done"
+    assert not (folder / "retrain.pt").exists()
+
+
+def test_a_run_that_breaks_in_its_last_steps_says_so(
+    tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise ValueError("the cost cannot be measured")
+
+    monkeypatch.setattr("experiments.run.measure_cost", broken)
+    with pytest.raises(ValueError, match="cannot be measured"):
+        run(tiny, tmp_path / "run", Reporter())
+    assert Progress.read(tmp_path / "run" / "progress.json").stage == "failed"
+
+
+def test_two_runs_do_not_share_a_folder(tiny: Recipe, tmp_path: Path) -> None:
+    folder, said = tmp_path / "run", list[str]()
+
+    def meanwhile(_metrics: Any) -> None:
+        with pytest.raises(ValueError, match="still going on") as refusal:
+            run(tiny, folder, Reporter(), resume=True)
+        said.append(str(refusal.value))
+
+    run(tiny, folder, Reporter(intermediate=meanwhile))
+    assert len(said) == 2
+    assert len((folder / "epochs.jsonl").read_text().splitlines()) == 3
+
+
+def test_a_state_without_its_recipe_is_not_gone_on_with(tiny: Recipe, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run(tiny, folder, Reporter())
+    (folder / "metrics.json").unlink()
+    (folder / "recipe.json").unlink()
+    with pytest.raises(ValueError, match=r"without its recipe\.json"):
+        run(tiny, folder, Reporter(), resume=True)

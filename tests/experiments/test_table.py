@@ -4,6 +4,7 @@ import csv
 import json
 from dataclasses import asdict, fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -91,3 +92,16 @@ def test_what_is_no_result_is_one_sentence(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(ValueError, match="is no result of a trial"):
         Result.read(file)
+
+
+def test_a_write_that_breaks_off_leaves_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(draft: Path, text: str, **_: Any) -> None:
+        draft.write_bytes(text.encode()[:10])
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="no space"):
+        ONE.write(tmp_path)
+    assert not (tmp_path / "metrics.json").exists()

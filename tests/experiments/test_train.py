@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from evaluators.optimisation import WeightOptimiser
 from experiments.config import override
-from experiments.recipes import Recipe
+from experiments.recipe import Recipe
 from experiments.search import given_genotype
 from experiments.train import Classifiers, TrainingEpoch, network_of, train
 from nas_space.genotype import FIXED

@@ -12,7 +12,8 @@ import pytest
 from experiments import search_command, trial
 from experiments.config import digest, override
 from experiments.progress import ENDS, Progress
-from experiments.recipes import Recipe, recipe_named, resolve
+from experiments.recipe import Recipe
+from experiments.recipes import recipe_named, resolve
 
 TINY = [
     "--recipe", "quickstart", "--set", "data.name=market_layout", "data.height=32",

@@ -59,7 +59,7 @@ def test_of_a_cancelled_one_that_is_said_first(run: Path, status: str) -> None:
     assert trial(run, status).failure() == "It was cancelled.\nSegmentation fault"
     RESULT.write(run)
     assert trial(run, status).result() == RESULT
-    assert describe(trial(run, status), 0.0).text == "trial 0  cancelled"
+    assert describe(trial(run, status), 0.0).text == "cancelled"
 
 
 def test_of_an_interrupted_one_that_is_said_first_unless_it_has_gone_on(run: Path) -> None:

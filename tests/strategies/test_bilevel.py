@@ -122,3 +122,10 @@ def test_parameters_outside_a_loss_and_frozen_ones_stay() -> None:
         half(lambda: w * alpha, alpha),
     )
     assert (unused.item(), frozen.item()) == (7.0, 8.0)
+
+
+def test_an_iteration_begins_with_one_of_the_two() -> None:
+    iteration = Iteration()
+    object.__setattr__(iteration, "first", "weight")
+    with pytest.raises(ValueError, match="'weights' or 'architecture'"):
+        iteration.__post_init__()

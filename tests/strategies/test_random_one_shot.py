@@ -160,6 +160,14 @@ def test_without_held_out_identities_it_does_not_begin(
     assert not trained
 
 
+def test_a_module_that_cannot_score_is_told_so(
+    planted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ReidModule, "score", None)
+    with pytest.raises(TypeError, match=r"has no score\(\)"):
+        run(planted, one_shot(samples=2))
+
+
 def test_the_scoring_shows_its_progress(planted: Any, capfd: pytest.CaptureFixture[str]) -> None:
     run(planted, one_shot(samples=3))
     shown = capfd.readouterr().err

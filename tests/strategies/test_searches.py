@@ -4,6 +4,7 @@ Runs go through NNI's strategies, Lightning's loop and the engine.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 from math import isfinite
 from typing import Any
@@ -24,6 +25,7 @@ from evaluators.reid_module import ReidModule
 from experiments.engine import run_one_shot
 from reid_data.batch import Batch, Twin
 from reid_data.randomness import generator_of
+from strategies.bilevel import Iteration
 from strategies.contrastive_memory import ContrastiveMemory
 from strategies.darts import DARTS
 from strategies.differentiable import ALPHA_SCALE, ArchOptimiser
@@ -367,6 +369,28 @@ def test_the_likeliest_path_is_scored_with_running_statistics_of_that_path(
     norm = searching.supernet.norm
     torch.testing.assert_close(norm.running_mean, expected, rtol=1e-4, atol=1e-5)
     assert norm.momentum == 0.1
+
+
+@pytest.mark.parametrize(
+    "searching",
+    [
+        TCM(iteration=Iteration(skip_first=True)),
+        ENAS(controller=ControllerSettings(warmup_epochs=2)),
+    ],
+    ids=["the architecture rests in the only iteration", "the policy warms up for ever"],
+)
+def test_a_search_that_would_move_nothing_does_not_begin(planted: Any, searching: Any) -> None:
+    """All 24 identities at once make one batch of an epoch."""
+    everybody = replace(planted.data, identities=12, images=8)
+    settings: dict[str, Any] = {"epochs": 2, "accelerator": "cpu"}
+    with pytest.raises(ValueError, match=r"rest in it|never\s+move"):
+        run_one_shot(planted.space(), ReidEvaluator(everybody, **settings), searching)
+
+
+@pytest.mark.parametrize("wrong", [{"steps_per_epoch": 0}, {"paths_per_step": 0}])
+def test_a_controller_that_takes_no_step_is_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="1 or more"):
+        ControllerSettings(**wrong)
 
 
 def test_unknown_settings_are_refused(planted: Any) -> None:

@@ -15,7 +15,7 @@ from experiments.drawing.style import DARK, STYLES
 from nas_space import genotype as genotypes
 from nas_space.genotype import CANDIDATES, MSI_SLOTS, PUBLISHED, Genotype
 from nas_space.interactions import INTERACTIONS
-from nas_space.msinet import Cell, CellWidth, MSINet
+from nas_space.msinet import Cell, MSINet
 
 SVG = "{http://www.w3.org/2000/svg}"
 FOUND = PUBLISHED["msinet_msmt17"]
@@ -100,14 +100,11 @@ def test_branches_are_as_deep_as_they_are_drawn(depths: tuple[int, int]) -> None
 
 
 @pytest.mark.parametrize("local_branch", [True, False])
-@pytest.mark.parametrize(
-    ("width", "cell_width", "image"),
-    [(1.0, "out", (256, 128)), (0.5, "in", (64, 64)), (0.25, "out", (70, 37))],
-)
+@pytest.mark.parametrize(("width", "image"), [(1.0, (256, 128)), (0.5, (64, 64)), (0.25, (70, 37))])
 def test_the_sizes_are_those_of_the_network(
-    width: float, cell_width: CellWidth, image: tuple[int, int], local_branch: bool
+    width: float, image: tuple[int, int], local_branch: bool
 ) -> None:
-    network = MSINet(FOUND, width=width, cell_width=cell_width, local_branch=local_branch).eval()
+    network = MSINet(FOUND, width=width, local_branch=local_branch).eval()
     shapes: list[tuple[str, str]] = []
 
     def note(module: torch.nn.Module, inputs: object, output: torch.Tensor) -> None:
@@ -119,11 +116,7 @@ def test_the_sizes_are_those_of_the_network(
         module.register_forward_hook(note)
     with torch.no_grad():
         network(torch.zeros(1, 3, *image))
-    drawing = fromstring(
-        network_svg(
-            FOUND, width=width, cell_width=cell_width, image=image, local_branch=local_branch
-        )
-    )
+    drawing = fromstring(network_svg(FOUND, width=width, image=image, local_branch=local_branch))
     words = words_of(drawing)
     assert {shape for _, shape in shapes} <= set(words)
     for number, cell in enumerate(backbone.cells):

@@ -9,22 +9,10 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
 from experiments.manager import free_port
 from experiments.preflight import examination as preflight
-from experiments.preflight.examination import (
-    MANAGER_BYTES,
-    TRIAL_BYTES,
-    Report,
-    disk_problems,
-    examine,
-    gpu_count,
-    gpu_problems,
-    passes,
-)
-from experiments.preflight.experiment_file import ExperimentFile
+from experiments.preflight.examination import Report, examine, passes
 from experiments.preflight.rehearsal import Findings
 
 GOOD: dict[str, Any] = {
@@ -38,8 +26,17 @@ GOOD: dict[str, Any] = {
 }
 
 
+OURS = "python -m experiments.trial --recipe quickstart"
+
+
 class Usage(NamedTuple):
     free: int
+
+
+@pytest.fixture(autouse=True)
+def _port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever another process does: all ports are free, of which 8080 is the first."""
+    monkeypatch.setattr(preflight, "free_port", lambda wanted=None: wanted or 8080)
 
 
 @pytest.fixture
@@ -58,12 +55,11 @@ def written(tmp_path: Path) -> Callable[..., Path]:
 def test_an_experiment_that_may_start_is_one_line(
     written: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    port = free_port()
-    assert passes(written(), port) == 0
+    assert passes(written(), 8181) == 0
     said = capsys.readouterr()
     assert said.err == ""
     assert said.out.startswith("Checked 4 things in ")
-    assert said.out.endswith(f": Python and NNI, port {port}, the YAML, disk; 3 trials planned.\n")
+    assert said.out.endswith(": Python and NNI, port 8181, the YAML, disk; 3 trials planned.\n")
     endless = {"tuner": {"name": "Random"}, "maxTrialNumber": None}
     assert passes(written(**endless), None) == 0
     assert capsys.readouterr().out.endswith("; trials until its time is up planned.\n")
@@ -74,6 +70,7 @@ def test_everything_in_the_way_is_said_at_once(
 ) -> None:
     (tmp_path / "taken").touch()
     monkeypatch.setattr(preflight, "gpu_count", lambda: 0)
+    monkeypatch.setattr(preflight, "free_port", free_port)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         report = examine(
@@ -115,7 +112,10 @@ def test_a_missing_file_is_a_wrong_command_line(capsys: pytest.CaptureFixture[st
     )
 
 
-def test_what_is_no_experiment_ends_the_checks(tmp_path: Path) -> None:
+def test_what_is_no_experiment_ends_the_checks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "free_port", free_port)
     file = tmp_path / "x.yml"
     file.touch()
     report = examine(file, 0)
@@ -135,35 +135,21 @@ def test_a_python_without_pkg_resources_is_one_sentence(
     )
 
 
-@given(
-    free=st.integers(0, 10**9),
-    most=st.one_of(st.none(), st.integers(1, 9)),
-    concurrency=st.integers(1, 3),
-    local=st.booleans(),
-)
-def test_the_disk_holds_nni_and_as_many_trials_as_are_planned_or_run_at_a_time(
-    free: int, most: int | None, concurrency: int, *, local: bool
-) -> None:
-    fields = {
-        "maxtrialnumber": most,
-        "trialconcurrency": concurrency,
-        "trainingservice": {"platform": "local" if local else "remote"},
-    }
-    experiment = ExperimentFile(Path(os.path.abspath("x.yml")), fields)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("shutil.disk_usage", lambda _: Usage(free))
-        said = disk_problems(experiment)
-    trials = (concurrency if most is None else most) if local else 0
-    assert bool(said) == (free < MANAGER_BYTES + trials * TRIAL_BYTES)
-
-
 def test_a_full_disk_is_one_sentence_with_its_numbers(
     written: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(250_000_000))
-    (words,) = examine(written(), None).problems
+    monkeypatch.setattr(preflight, "rehearse", lambda *_, **__: Findings())
+    (words,) = examine(written(trialCommand=OURS), None).problems
     # 100 MB for NNI and 100 MB for each of 3 trials
-    assert words.startswith(f"{tmp_path} has 0.2 GB free, and NNI and 3 trials may need 0.4 GB (")
+    assert words.startswith(
+        f"{tmp_path} has 0.2 GB free, and NNI and 3 trials, each of 100 MB, may need 0.4 GB: make"
+    )
+    # what another program's trials write is not known
+    assert examine(written(maxTrialNumber=100_000), None).problems == ()
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(50_000_000))
+    (words,) = examine(written(), None).problems
+    assert words.startswith(f"{tmp_path} has 0.1 GB free, and NNI may need 0.1 GB: make room, or")
 
 
 def test_a_folder_that_cannot_be_written_to_is_one_sentence(
@@ -174,49 +160,6 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(
     assert words.startswith(
         f"NNI keeps its experiments in {tmp_path}/nni, and {tmp_path} cannot be"
     )
-
-
-@pytest.mark.parametrize(
-    ("asked", "shared", "gpus", "sentence"),
-    [
-        (1, 1, 0, "trialGpuNumber is 1, and NNI finds no GPU on this machine: leave it out"),
-        (1, 1, 1, "trialGpuNumber is 1 and this machine has 1, and NNI 3.0 waits for ever unless"),
-        (2, 1, 2, "trialGpuNumber is 2 and this machine has 2, and NNI 3.0 waits for ever unless"),
-        (1, 2, 1, None),  # half a GPU each
-        (1, 1, 2, None),
-        ("one", 1, 0, None),  # NNI refuses it in words of its own
-    ],
-)
-def test_a_trial_gets_gpus_only_where_there_are_more_than_it_asks_for(
-    asked: Any, shared: int, gpus: int, sentence: str | None
-) -> None:
-    fields = {"trialgpunumber": asked, "trainingservice": {"maxTrialNumberPerGpu": shared}}
-    said = gpu_problems(ExperimentFile(Path("/x.yml"), fields), gpus)
-    assert [words[: len(sentence or "")] for words in said] == (
-        [] if sentence is None else [sentence]
-    )
-
-
-@pytest.mark.parametrize(
-    ("answer", "gpus"),
-    [
-        ('{"gpuNumber": 2, "success": true}', 2),
-        ('{"success": false, "failures": ["init"]}', 0),
-        ('{"gpuNumber": 2, "success": false}', 0),
-        ("", 0),
-        ("[]", 0),
-    ],
-)
-def test_gpus_are_those_that_nni_finds(
-    answer: str, gpus: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    python = tmp_path / "python"
-    python.write_text(
-        f"#!/bin/bash\n[[ $* == '-m '*collect_gpu_info' --detail' ]] && echo '{answer}'"
-    )
-    python.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(python))
-    assert gpu_count() == gpus
 
 
 @pytest.fixture
@@ -232,9 +175,6 @@ def rehearsed(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return asked
 
 
-OURS = "python -m experiments.trial --recipe quickstart"
-
-
 def test_a_trial_of_this_package_is_rehearsed_where_nni_would_start_it(
     written: Callable[..., Path], tmp_path: Path, rehearsed: list[dict[str, Any]]
 ) -> None:
@@ -244,6 +184,7 @@ def test_a_trial_of_this_package_is_rehearsed_where_nni_would_start_it(
     (asked,) = rehearsed
     assert asked["space"] == GOOD["searchSpace"]
     assert (asked["folder"], asked["is_local"]) == (tmp_path, True)
+    assert asked["tuner"] == "gridsearch"
     assert asked["environment"]["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
     assert "CUDA_VISIBLE_DEVICES" not in asked["environment"].keys() - os.environ.keys()
     examine(written(trialCommand=OURS, trialGpuNumber=0), None)
@@ -254,8 +195,49 @@ def test_another_trial_is_not_rehearsed(
     written: Callable[..., Path], rehearsed: list[dict[str, Any]]
 ) -> None:
     assert examine(written(), None) == Report(
-        (), ("Python and NNI", f"port {free_port()}", "the YAML", "disk"), 3
+        (), ("Python and NNI", "port 8080", "the YAML", "disk"), 3
     )
     examine(written(trialCodeDirectory="nowhere", trialCommand=OURS), None)
     examine(written(trialCommand=f"'{OURS}"), None)
     assert rehearsed == []
+
+
+def test_the_space_of_a_tuner_of_ones_own_is_not_judged(
+    written: Callable[..., Path], tmp_path: Path, rehearsed: list[dict[str, Any]]
+) -> None:
+    (tmp_path / "mine.py").touch()
+    own = {"className": "mine.Tuner", "codeDirectory": "."}
+    examine(written(trialCommand=OURS, tuner=own, searchSpace={"lr": [0.1, 0.2]}), None)
+    (asked,) = rehearsed
+    assert (asked["space"], asked["tuner"]) == ({}, None)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "cd sub && ./venv/bin/python trial.py",
+        "docker run img /opt/conda/bin/python x.py",
+        "source venv/bin/activate; python9 trial.py",
+    ],
+)
+def test_a_python_that_another_command_provides_is_not_looked_for(
+    command: str, written: Callable[..., Path]
+) -> None:
+    assert examine(written(trialCommand=command), None).problems == ()
+
+
+def test_a_remote_experiment_that_cannot_call_back_is_one_sentence_and_nni_is_silent(
+    written: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.delenv("REID_NNI_BIND", raising=False)
+    machine = {"host": "192.0.2.1", "user": "a", "password": "b"}
+    service = {"platform": "remote", "machineList": [machine]}
+    (words,) = examine(written(trainingService=service), None).problems
+    assert words.startswith("trainingService is remote, and the manager listens on 127.0.0.1 only")
+    monkeypatch.setenv("REID_NNI_BIND", "192.0.2.7")
+    assert examine(written(trainingService=service), None).problems == ()
+    said = capfd.readouterr()
+    assert (said.out, said.err, caplog.text) == ("", "", "")

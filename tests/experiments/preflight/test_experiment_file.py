@@ -1,7 +1,9 @@
 """An experiment's file is read as NNI reads it, and all that NNI would refuse is said at once."""
 
+import logging
 import random
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -133,6 +135,10 @@ def test_all_refusals_are_said_at_once(file: Path) -> None:
         ({"maxTrialNumber": None}, 2),
         ({"tuner": {"name": "Random"}}, 3),
         ({"tuner": {"name": "Random"}, "maxTrialNumber": None}, None),
+        ({"tuner": {"name": "gridsearch"}}, 2),
+        ({"tuner": {"Name": "BatchTuner"}}, 2),  # its two points are listed under one key
+        ({"tuner": {"class_name": "a.GridSearch"}}, 3),
+        ({"tuner": "GridSearch"}, 3),
         ({"searchSpace": {"x": {"_type": "uniform", "_value": [0, 1]}}}, 3),
         ({"searchSpace": "x"}, 3),
     ],
@@ -148,6 +154,41 @@ def test_a_search_space_may_stand_in_a_file_beside_it(file: Path) -> None:
     found = experiment(file, searchSpace=None, searchSpaceFile="space.json")
     assert found.space == {"x": {"_type": "choice", "_value": [1, 2, 3]}}
     assert experiment(file, searchSpace=None, searchSpaceFile="nowhere.json").space is None
+    (file.parent / "space.json").write_text("x: {_type: choice, _value: [1, a]} # YAML")
+    assert found.space == {"x": {"_type": "choice", "_value": [1, "a"]}}
+    (file.parent / "space.json").write_text("{")
+    assert found.space is None
+
+
+def test_a_search_space_file_is_json_before_it_is_yaml(file: Path) -> None:
+    """In PyYAML 1e-5 is a text, for it has no point."""
+    (file.parent / "space.json").write_text('{"x": {"_type": "uniform", "_value": [1e-5, 1E5]}}')
+    found = experiment(file, searchSpace=None, searchSpaceFile="space.json")
+    assert found.space == {"x": {"_type": "uniform", "_value": [0.00001, 100000.0]}}
+
+
+@pytest.mark.parametrize(
+    ("field", "tuner"),
+    [
+        ({"tuner": {"name": "TPE_legacy"}}, "tpe_legacy"),
+        ({"tuner": {"name": "BATCH"}}, "batch"),
+        ({"tuner": {"name": "BatchTuner"}}, "batch"),
+        ({"tuner": None, "advisor": {"name": "Hyperband"}}, "hyperband"),
+        ({"tuner": {"className": "mine.Tuner"}}, None),
+        ({"tuner": None}, None),
+    ],
+)
+def test_a_tuner_is_known_by_the_names_that_nni_knows_it_by(
+    file: Path, field: dict[str, Any], tuner: str | None
+) -> None:
+    assert experiment(file, **field).tuner == tuner
+
+
+@pytest.mark.parametrize(
+    "alias", ["BatchTuner", "PPOTuner", "MetisTuner", "GPTuner", "PBTTuner", "dngotuner"]
+)
+def test_an_alias_of_a_tuner_is_not_refused(file: Path, alias: str) -> None:
+    assert refusals(experiment(file, tuner={"name": alias})) == []
 
 
 def test_the_training_service_speaks_before_the_experiment(file: Path) -> None:
@@ -160,15 +201,36 @@ def test_the_training_service_speaks_before_the_experiment(file: Path) -> None:
     assert not several.is_local
 
 
+def test_nni_speaks_through_the_refusals_only(
+    file: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its advice on nniManagerIp is for a manager that listens on all interfaces."""
+    remote = {"platform": "remote", "machineList": [{"host": "a", "user": "b", "password": "c"}]}
+    logger = logging.getLogger("nni")
+    monkeypatch.setattr(logger, "propagate", True)
+    caplog.set_level(logging.INFO, "nni")
+    assert refusals(experiment(file, trainingService=remote)) == []
+    assert refusals(experiment(file, trainingService=remote, trialConcurrency=0)) != []
+    assert caplog.text == ""
+    assert logger.level == logging.INFO
+
+
 @given(st.integers(0, 2**32))
 def test_names_are_read_without_case_and_underscores(seed: int) -> None:
     draw = random.Random(seed)
     spelt = "".join(
         draw.choice([letter.upper(), letter, f"_{letter}"]) for letter in "trialcodedirectory"
     )
-    found = ExperimentFile(Path("/a/x.yml"), {})
-    assert found.code == Path("/a")
-    assert found.get("trialCodeDirectory") is None
-    fields = {name.lower().replace("_", ""): "/b" for name in [spelt]}
-    assert ExperimentFile(Path("/a/x.yml"), fields).get(spelt) == "/b"
-    assert ExperimentFile(Path("/a/x.yml"), fields).code == Path("/b")
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "x.yml")
+        file.write_text(yaml.safe_dump({"maxTrialNumber": 3}))
+        without = ExperimentFile.read(file)
+        file.write_text(yaml.safe_dump({spelt: "/b"}))
+        found = ExperimentFile.read(file)
+        file.write_text(yaml.safe_dump({"trainingService": {spelt: "/b"}}))
+        inside = ExperimentFile.read(file)
+    assert without.code == Path(folder)
+    assert without.get("trialCodeDirectory") is None
+    for read in (found, inside):
+        assert read.get("trialCodeDirectory") == read.get(spelt) == "/b"
+        assert read.code == Path("/b")

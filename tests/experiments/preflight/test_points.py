@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nni.tools.package_utils import create_builtin_class_instance
 
-from experiments.preflight.points import MOST_POINTS, count, points, refusals, values_of
+from experiments.preflight.points import MOST_POINTS, count, misfit, points, refusals, values_of
 
 
 def spec(kind: str, *values: Any) -> dict[str, Any]:
@@ -36,6 +37,53 @@ def test_the_points_of_a_batch_are_those_it_lists() -> None:
     # a key whose values are mappings in part, or that is not alone, is a key as any other
     assert points({"a": spec("choice", {"b": 1}, 2)}) == [{"a": {"b": 1}}, {"a": 2}]
     assert len(points({"a": spec("choice", *listed), "c": spec("choice", 5)})) == 2
+
+
+LISTED = spec("choice", {"a": 1}, {"a": 2})
+
+
+@pytest.mark.parametrize(
+    ("tuner", "space", "begin"),
+    [
+        ("batch", {"c": LISTED}, None),
+        ("batch", {"c": LISTED, "d": spec("choice", 1)}, "The tuner Batch needs a search space"),
+        ("batch", {"c": spec("choice", {"a": 1}, 2)}, "The tuner Batch needs a search space of"),
+        ("batch", {"c": spec("uniform", 0, 1)}, "The tuner Batch needs a search space of one key"),
+        ("batch", {}, "The tuner Batch needs a search space of one key"),
+        ("gridsearch", {"c": LISTED}, "The choices of the search space's one key c are mappings"),
+        ("tpe", {"c": LISTED}, "The choices of the search space's one key c are mappings of"),
+        ("gridsearch", {"c": spec("choice", 1)}, None),
+        ("gridsearch", {}, None),
+        (None, {"c": LISTED}, None),
+        ("hyperband", {"c": spec("choice", 1)}, "The tuner hyperband adds TRIAL_BUDGET to every"),
+        ("bohb", {"c": spec("choice", 1)}, "The tuner bohb adds TRIAL_BUDGET to every point, and"),
+        ("pbt", {"c": LISTED}, "The tuner pbt adds load_checkpoint_dir and save_checkpoint_dir"),
+    ],
+)
+def test_a_tuner_that_gives_out_no_points_of_the_space_is_one_sentence(
+    tuner: str | None, space: dict[str, Any], begin: str | None
+) -> None:
+    said = misfit(space, tuner)
+    assert [words[: len(begin or "")] for words in said] == ([] if begin is None else [begin])
+    assert all("\n" not in words and words.endswith(".") for words in said)
+
+
+@pytest.mark.parametrize(
+    "space", [{"c": LISTED}, {"c": LISTED, "d": LISTED}, {"c": spec("choice")}]
+)
+def test_batch_is_told_to_be_unfit_exactly_where_nni_gives_out_no_mapping(
+    space: dict[str, Any],
+) -> None:
+    tuner = create_builtin_class_instance("Batch", None, "tuners")
+    try:
+        tuner.update_search_space(space)
+        given_out = [tuner.generate_parameters(number) for number in range(2)]
+    except Exception:  # noqa: BLE001 - NNI's errors are of every kind
+        given_out = [None]
+    fits = all(isinstance(point, dict) for point in given_out)
+    assert fits == (space == {"c": LISTED})
+    if space["c"] == LISTED:
+        assert fits == (misfit(space, "batch") == [])
 
 
 def test_points_of_different_keys_are_blamed_for_what_they_have() -> None:

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -89,6 +90,59 @@ def test_data_and_devices_elsewhere_are_not_looked_for(monkeypatch: pytest.Monke
     assert findings("vehicles", space, elsewhere=True) == Findings([], 1, [])
 
 
+def test_a_part_that_a_data_set_lacks_is_told_of_folders_and_of_embedded_sets(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REID_DATA_ROOT", str(tiny_folder))
+    names = ["synthetic_persons", "market1501"]
+    space = choices(data__name=names, data__part=["trainval", "train"])
+    found = findings("quickstart", space)
+    assert [words.split(": take")[0] for words in found.problems] == [
+        f"Data set '{name}' has no training part 'train'" for name in sorted(names)
+    ]
+    assert found.datasets == sorted(names)
+    assert findings("quickstart", choices(data__name=names)).problems == []
+    assert findings("quickstart", space, elsewhere=True).problems == []
+
+
+def test_a_part_that_leaves_nothing_to_test_on_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    def load(name: str, *, part: str) -> SimpleNamespace:
+        asked.append((name, part))
+        return SimpleNamespace(query=() if part == "all" else (1,))
+
+    monkeypatch.setattr("reid_data.catalog.load_dataset", load)
+    found = findings("msmt17", choices(data__part=["all", "train"], device=["cpu"]))
+    assert asked == [("msmt17", "all"), ("msmt17", "train")]
+    (words,) = found.problems
+    assert words.startswith(
+        "The data set 'msmt17' has no query pictures to test on where data.part"
+    )
+
+
+def test_a_tuner_that_gives_out_no_points_is_told_beside_what_else_is_wrong() -> None:
+    space = choices(strategy=["tcm", "tmc"], seed=[0])
+    batch, strategy = findings("quickstart", space, tuner="batch").problems
+    assert "one key whose choices are the points" in batch
+    assert "'tmc'" in strategy
+    listed = choices(combine_params=[{"seed": 0}, {"seed": 1}])
+    assert findings("quickstart", listed, tuner="batch") == Findings([], 2, ["synthetic_persons"])
+    (words,) = findings("quickstart", listed, tuner="gridsearch").problems
+    assert words.endswith("and this is gridsearch: take Batch.")
+    (words,) = findings("quickstart", choices(seed=[0]), tuner="bohb").problems
+    assert words.startswith("The tuner bohb adds TRIAL_BUDGET to every point, and a recipe has no")
+    # a key that is no part of a search space is not counted as a missing one as well
+    assert len(findings("quickstart", {"c": {"_type": "choise"}}, tuner="batch").problems) == 1
+
+
+def test_without_a_space_the_recipe_itself_is_tried() -> None:
+    assert findings("quickstart", {}) == Findings([], 0, ["synthetic_persons"])
+    assert len(findings("quickstart", choices(seed=[0])).datasets) == 1
+
+
 def test_a_python_of_another_version_or_without_nni_is_one_sentence_each(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -101,10 +155,14 @@ def test_a_python_of_another_version_or_without_nni_is_one_sentence_each(
     assert findings("quickstart", {}).problems == [version, nni]
 
 
-def ask(command: str, folder: Path = ROOT, **environment: str) -> Findings:
+def ask(
+    command: str, folder: Path = ROOT, tuner: str | None = None, **environment: str
+) -> Findings:
     space = choices(strategy=["tcm"], seed=[0, 1])
     inherited: Mapping[str, str] = os.environ | environment
-    return rehearse(TrialCommand.parse(command), space, folder=folder, environment=inherited)
+    return rehearse(
+        TrialCommand.parse(command), space, folder=folder, environment=inherited, tuner=tuner
+    )
 
 
 def test_a_trial_is_rehearsed_by_its_own_python_in_its_own_folder_with_its_own_settings(
@@ -133,6 +191,37 @@ def test_a_trial_is_rehearsed_by_its_own_python_in_its_own_folder_with_its_own_s
     assert "(it ended with 3)" in ask(command, tmp_path).problems[0]
     program.write_text("#!/nowhere/bash\n")
     assert "(No such file or directory)" in ask(command, tmp_path).problems[0]
+
+
+def test_what_a_shell_would_make_of_the_words_is_asked_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program says where it is, what it has as A and B, and how it was called."""
+    place = tmp_path / "sub"
+    place.mkdir()
+    program = place / "python"
+    program.write_text(
+        '#!/bin/bash\nproblems="$PWD|$A|$B|$*"\necho "{\\"problems\\": [\\"$problems\\"]}"\n'
+    )
+    program.chmod(0o755)
+    called = "./python -m experiments.trial --recipe $R"
+    command = f"export A=$HOME/x; cd sub && B=${{A}}y nice -n 5 {called} 2>&1 | tee log"
+    answer = ask(command, tmp_path, tuner="batch", HOME="/h", R="quickstart").problems
+    module = "-m experiments.preflight.rehearsal"
+    assert answer == [f"{place}|/h/x|/h/xy|{module} --recipe quickstart --tuner batch"]
+    # where only a shell knows the program or what it is told, this Python speaks for it
+    monkeypatch.setattr(sys, "executable", str(program))
+    for unknown in (
+        f"cd sub && B=$(cat b) {called}",
+        f"cd sub && B=${{b:-c}} {called}",
+        f"docker run image {called}",
+        f"cd $(mktemp -d) && {called}",
+        called.replace("./", "${V:-x}/"),
+    ):
+        (said,) = ask(unknown, tmp_path, R="quickstart").problems
+        where, *_, words = said.split("|")
+        assert where == str(tmp_path)
+        assert words == f"{module} --recipe quickstart --elsewhere"
 
 
 def test_a_command_without_a_recipe_is_one_sentence() -> None:
