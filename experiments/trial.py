@@ -13,6 +13,7 @@ from pathlib import Path
 
 from experiments.config import digest
 from experiments.guard import warn_if_unguarded
+from experiments.interrupts import Interrupted, raising
 from experiments.parameters import next_parameters
 from experiments.startup import prepare
 from experiments.trials import ERROR_FILE
@@ -29,7 +30,8 @@ def main(argv: Sequence[str]) -> int:
 
     Returns:
         0 when the trial finished, 1 when it failed; ``error.txt`` then says in a sentence why. It
-        lies in the run folder, or in ``failed`` beside it if there is no such recipe.
+        lies in the run folder, or in ``failed`` beside it if there is no such recipe. 128 plus the
+        signal's number where NNI or somebody else stopped it.
     """
     parser = argparse.ArgumentParser(prog="python -m experiments.trial", description=__doc__)
     parser.add_argument("--recipe", required=True, help="name of a recipe")
@@ -49,6 +51,7 @@ def main(argv: Sequence[str]) -> int:
 
         recipe = resolve(arguments.recipe, next_parameters())
         folder = output / f"{nni.get_experiment_id()}-{nni.get_trial_id()}-{digest(recipe)}"
+        (folder / ERROR_FILE).unlink(missing_ok=True)  # of an earlier start
         reporter = Reporter(
             nni.report_intermediate_result,
             nni.report_final_result,
@@ -56,7 +59,12 @@ def main(argv: Sequence[str]) -> int:
         )
         run(recipe, folder, reporter, board=output / "tensorboard", resume=True)
 
-    return guarded_against_tracebacks(work, lambda: folder)
+    try:
+        with raising():
+            return guarded_against_tracebacks(work, lambda: folder)
+    except Interrupted as interrupt:
+        print("Stopped; 'reid-nas nnictl resume' of the experiment goes on.", file=sys.stderr)
+        return interrupt.exit_status
 
 
 def guarded_against_tracebacks(

@@ -133,6 +133,22 @@ def test_a_trial_that_nni_starts_again_goes_on_in_its_run_folder(
     assert runs == [(folder, tmp_path / "tensorboard", True)] * 2
 
 
+def test_a_trial_that_nni_stops_was_stopped_and_did_not_fail(
+    tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NNI sends SIGINT, which Lightning would take for its own."""
+    monkeypatch.setenv("NNI_OUTPUT_DIR", str(tmp_path))
+    monkeypatch.setattr("nni.get_next_parameter", dict)
+    monkeypatch.setattr("nni.get_experiment_id", lambda: "exp")
+    monkeypatch.setattr("nni.get_trial_id", lambda: "t0")
+    monkeypatch.setattr("nni.report_intermediate_result", lambda _: signal.raise_signal(2))
+    monkeypatch.setattr("experiments.recipes.recipe_named", lambda _: tiny)
+    assert trial.main(["--recipe", "quickstart"]) == 130
+    (folder,) = tmp_path.glob("exp-t0-*")
+    assert Progress.read(folder / "progress.json").stage == "stopped"
+    assert not (folder / "error.txt").exists()
+
+
 def interrupt_when(out: Path, stage: str, number: signal.Signals) -> threading.Thread:
     """Sends this process the signal as soon as the run in ``out`` has an epoch of ``stage``."""
 
