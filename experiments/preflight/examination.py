@@ -13,8 +13,8 @@ from pathlib import Path
 from experiments.guard import guarded_environment
 from experiments.manager import free_port
 from experiments.preflight.experiment_file import ExperimentFile
-from experiments.preflight.experiment_file import refusals as nni_refusals
 from experiments.preflight.machine import disk_problems, gpu_count, gpu_problems, reach_problems
+from experiments.preflight.nni_rules import refusals as nni_refusals
 from experiments.preflight.rehearsal import Findings, interpreter_problems, rehearse
 from experiments.preflight.trial_command import TrialCommand
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiments.guard import BIND
-from experiments.preflight.experiment_file import ExperimentFile, is_platform
+from experiments.preflight.experiment_file import ExperimentFile
+from experiments.preflight.nni_rules import is_platform
 
 MANAGER_BYTES = 100_000_000
 """For NNI's own files of an experiment: its database and its logs."""

@@ -11,7 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.preflight.experiment_file import ExperimentFile, refusals
+from experiments.preflight.experiment_file import ExperimentFile
+from experiments.preflight.nni_rules import refusals
 
 GOOD: dict[str, Any] = {
     "trialCommand": "python trial.py",
