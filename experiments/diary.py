@@ -15,8 +15,16 @@ from experiments.board import Board
 from experiments.config import to_dict
 from experiments.drawing.alpha import draw_alpha
 from experiments.drawing.network import network_svg
-from experiments.earlier import EPOCHS_FILE, RETRAIN_STATE, Earlier
-from experiments.progress import ENDS, RECIPE_FILE, Ledger, Progress, Stage, report_progress
+from experiments.earlier import RETRAIN_STATE, Earlier
+from experiments.progress import (
+    ENDS,
+    EPOCHS_FILE,
+    RECIPE_FILE,
+    Ledger,
+    Progress,
+    Stage,
+    report_progress,
+)
 from experiments.provenance import provenance
 from experiments.recipe import Recipe
 from experiments.search import Found

@@ -15,12 +15,11 @@ from typing import Any, TypeVar
 from evaluators.epoch_report import EpochReport
 from evaluators.state import finished_epochs
 from experiments.config import to_dict
-from experiments.progress import RECIPE_FILE, Stage
+from experiments.progress import EPOCHS_FILE, RECIPE_FILE, Stage
 from experiments.recipe import Recipe
 from experiments.table import RESULT_FILE
 from experiments.train import TrainingEpoch
 
-EPOCHS_FILE = "epochs.jsonl"
 SEARCH_STATE = "search.pt"
 RETRAIN_STATE = "retrain.pt"
 _LOCK = ".lock"

@@ -19,6 +19,14 @@ ENDS: tuple[Stage, ...] = ("done", "stopped", "failed")
 
 PROGRESS_FILE = "progress.json"
 RECIPE_FILE = "recipe.json"
+EPOCHS_FILE = "epochs.jsonl"
+
+
+def begun(folder: Path) -> bool:
+    """Whether a run in the folder has come further than reading its data."""
+    # os.path: False, not an error, where nobody may look
+    epochs, genotype = folder / EPOCHS_FILE, folder / "genotype.json"
+    return os.path.exists(genotype) or (os.path.exists(epochs) and os.path.getsize(epochs) > 0)
 
 
 @dataclass(frozen=True)

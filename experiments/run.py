@@ -25,7 +25,7 @@ from experiments.earlier import (
     refuse_other_recipe,
 )
 from experiments.interrupts import Interrupted
-from experiments.progress import PROGRESS_FILE, RECIPE_FILE, Progress
+from experiments.progress import PROGRESS_FILE, RECIPE_FILE, Progress, begun
 from experiments.recipe import Recipe
 from experiments.search import Found, search
 from experiments.table import RESULT_FILE, Result
@@ -64,7 +64,7 @@ def run(
         ValueError: if the data or the recipe is not as needed, or the folder holds a run already
             and is not to be resumed, a run of another recipe, or one that is running.
     """
-    if not resume and (folder / RECIPE_FILE).exists():
+    if not resume and begun(folder):
         raise ValueError(
             f"The folder {folder.name!r} holds a run already: go on with it by --resume, name"
             " another one, or delete it first."
@@ -72,6 +72,8 @@ def run(
     with alone_in(folder):
         if resume and finished(folder):
             return _told_again(recipe, folder, reporter)
+        if not resume:
+            (folder / RECIPE_FILE).unlink(missing_ok=True)  # of a run that never began
         earlier = read_earlier(folder, recipe) if resume else Earlier()
         use_threads(recipe)
         ask_for_repeatable_kernels(device_of(recipe))

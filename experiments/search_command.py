@@ -1,14 +1,13 @@
 """``reid-nas search``: one search, retraining and test without a manager."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from experiments.interrupts import Interrupted, raising
-from experiments.progress import RECIPE_FILE
+from experiments.progress import begun
 from experiments.startup import prepare
 from experiments.trial import guarded_against_tracebacks
 from experiments.trials import ERROR_FILE
@@ -42,8 +41,7 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     out: Path = arguments.out
     settings = [setting for group in arguments.set for setting in group]
-    # os.path: False, not an error, where nobody may look
-    used = os.path.exists(out / RECIPE_FILE) and not arguments.resume
+    used = begun(out) and not arguments.resume
     prepare()
 
     def work() -> None:

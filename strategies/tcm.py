@@ -41,6 +41,11 @@ class MemorySettings:
     initialisation: Literal["centroids", "zeros"] = "centroids"
 
     def __post_init__(self) -> None:
+        if self.temperature <= 0 or not 0 <= self.momentum <= 1:
+            raise ValueError(
+                f"The memories' temperature is {self.temperature} and their momentum"
+                f" {self.momentum}: above 0, and in [0, 1], are needed."
+            )
         if self.initialisation not in ("centroids", "zeros"):
             raise ValueError(
                 f"The memories' initialisation is {self.initialisation!r}: use centroids or zeros."

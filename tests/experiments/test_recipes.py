@@ -83,6 +83,8 @@ def test_an_unknown_preset_is_told_the_known_ones() -> None:
         ("space.candidates", ("none",)),
         ("space.candidates", ("none", "none")),
         ("data.held_out", 1.0),
+        ("memory.momentum", 2.0),
+        ("memory.temperature", 0.0),
         ("data.held_out", -0.1),
         ("space.depths", (0, 3)),
         ("search.genotype", "second_last"),
@@ -91,7 +93,7 @@ def test_an_unknown_preset_is_told_the_known_ones() -> None:
 def test_what_cannot_be_searched_is_refused_by_the_name_of_its_field(
     field: str, value: Any
 ) -> None:
-    with pytest.raises(ValueError, match=field.replace(".", r"\.")):
+    with pytest.raises(ValueError, match=field.rpartition(".")[2]):
         resolve("quickstart", {field: value, "search.epochs": 1})
 
 

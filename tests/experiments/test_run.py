@@ -257,6 +257,19 @@ def test_a_folder_that_holds_a_run_is_left_as_it_is(tiny: Recipe, tmp_path: Path
     assert contents(tmp_path / "run") == before
 
 
+def test_a_folder_whose_run_never_began_can_be_used(
+    tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn, folder = override(tiny, {"strategy": "random"}), tmp_path / "run"
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("REID_DATA_ROOT", str(tmp_path / "nowhere"))
+        with pytest.raises(ValueError, match="nowhere"):
+            run(drawn, folder, Reporter())
+    result = run(drawn, folder, Reporter())
+    assert Result.read(folder / "metrics.json") == result
+    assert "resumed" not in json.loads((folder / "recipe.json").read_text())
+
+
 def test_a_gallery_that_is_drawn_is_drawn_for_the_test(
     tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,10 +47,10 @@ def test_a_search_that_fails_says_why_in_its_own_folder(
 def test_a_search_that_fails_leaves_an_earlier_run_in_its_folder_as_it_was(
     setting: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "recipe.json").write_text("{}")
+    (tmp_path / "genotype.json").write_text("{}")
     assert search_command.main([*TINY, setting, "--out", str(tmp_path)]) == 1
     assert last_line(capsys)
-    assert [file.name for file in tmp_path.iterdir()] == ["recipe.json"]
+    assert [file.name for file in tmp_path.iterdir()] == ["genotype.json"]
 
 
 def test_an_error_of_an_earlier_attempt_does_not_survive_a_later_success(
