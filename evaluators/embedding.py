@@ -1,17 +1,18 @@
-"""The features a network gives a set of pictures, in memory or decoded a chunk at a time.
+"""The features a network gives a set of pictures, a batch at a time.
 
 Letters: N pictures, B of them in a batch, H x W pixels, D dimensions of a feature.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from evaluators.retrieval import Features
+from reid_data.bars import Bar, bar
 from reid_data.pictures import Pictures
 from reid_data.records import Sighting
 from reid_data.transforms import normalise
@@ -30,7 +31,7 @@ def embed(
     flip: bool = False,
     progress: str | None = None,
 ) -> Features:
-    """Features of pictures that are in memory, in their order, without augmentation.
+    """Features of pictures in their order, without augmentation.
 
     Args:
         network: a module is in eval mode meanwhile; every part of it then gets back the mode it
@@ -54,7 +55,9 @@ def embed(
             f"There are {len(pictures)} pictures of {len(sightings)} sightings: hand in the"
             " sightings that the pictures were read from, in the same order."
         )
-    with _bar(len(sightings), progress) as done, _still(network):
+    if not sightings:
+        raise ValueError("There are no pictures to embed: hand in at least one sighting.")
+    with bar(total=len(sightings), desc=progress, unit="picture") as done, _still(network):
         vectors = _vectors(network, pictures, torch.device(device), batch_size, flip, done)
     return _features(vectors, sightings)
 
@@ -66,12 +69,12 @@ def embed_sightings(
     height: int,
     width: int,
     device: torch.device | str,
-    chunk: int = 4096,
     batch_size: int = 128,
     flip: bool = False,
+    cached: bool = True,
     progress: str | None = None,
 ) -> Features:
-    """``embed`` for pictures that need not fit into memory: read, embedded and forgotten by chunks.
+    """``embed`` for the pictures of sightings; no more of them than a batch need be in memory.
 
     Args:
         network: as for ``embed``.
@@ -79,20 +82,26 @@ def embed_sightings(
         height: ``H``, pixels.
         width: ``W``, pixels.
         device: as for ``embed``.
-        chunk: pictures in memory at once, ``3 H W`` bytes each: 0.4 GB of 256 x 128.
         batch_size: as for ``embed``.
         flip: as for ``embed``.
-        progress: as for ``embed``.
+        cached: take the pictures from the cache, and decode first what it lacks; or decode each
+            when its batch comes.
+        progress: as for ``embed``; also of the decoding.
 
     Raises:
-        ValueError: as for ``embed``, and if pictures cannot be read.
+        ValueError: as for ``embed``, and if pictures cannot be read or the cache cannot be
+            written.
     """
-    vectors: list[Tensor] = []
-    with _bar(len(sightings), progress) as done, _still(network):
-        for start in range(0, len(sightings), chunk):
-            pictures = Pictures(sightings[start : start + chunk], height=height, width=width)
-            vectors += _vectors(network, pictures, torch.device(device), batch_size, flip, done)
-    return _features(vectors, sightings)
+    pictures = Pictures(sightings, height=height, width=width, cached=cached, progress=progress)
+    return embed(
+        network,
+        pictures,
+        sightings,
+        device=device,
+        batch_size=batch_size,
+        flip=flip,
+        progress=progress,
+    )
 
 
 def _vectors(
@@ -101,9 +110,9 @@ def _vectors(
     device: torch.device,
     batch_size: int,
     flip: bool,
-    done: Callable[[int], object],
+    done: Bar[Any],
 ) -> list[Float[Tensor, "B D"]]:
-    """Outputs of the network, one entry per batch; ``done`` hears the size of each batch."""
+    """Outputs of the network, one entry per batch."""
     vectors = []
     for batch in torch.split(torch.arange(len(pictures)), batch_size):
         with torch.inference_mode():
@@ -117,13 +126,11 @@ def _vectors(
             if flip:
                 v = (v + network(x.flip(3))) / 2
             vectors.append(v.float())
-        done(len(x))
+        done.update(len(x))
     return vectors
 
 
 def _features(vectors: Sequence[Tensor], sightings: Sequence[Sighting]) -> Features:
-    if not vectors:
-        raise ValueError("There are no pictures to embed: hand in at least one sighting.")
     v = torch.cat(list(vectors))
     return Features(
         vectors=v,
@@ -144,10 +151,3 @@ def _still(network: Network) -> Iterator[None]:
     finally:
         for part, mode in zip(parts, modes, strict=True):
             part.training = mode
-
-
-@contextmanager
-def _bar(total: int, progress: str | None) -> Iterator[Callable[[int], object]]:
-    """A progress bar in pictures; gives what to call with the number of new ones."""
-    with tqdm(total=total, desc=progress, unit="picture", disable=progress is None) as bar:
-        yield bar.update

@@ -4,16 +4,34 @@ VehicleID (Liu et al., CVPR 2016) is evaluated so. Letters: N test pictures, I t
 R repeats.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from evaluators.metrics import METRICS, metrics_of
 from evaluators.retrieval import Features, Retrieval, retrieve
+from reid_data.bars import bar
 from reid_data.randomness import generator_of
 from reid_data.records import Protocol
+
+Score = Callable[..., Retrieval]
+"""Takes query, gallery, protocol and ``progress``, as ``retrieve`` does."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A metric over repeats.
+
+    Attributes:
+        mean: a fraction, as the metric.
+        deviation: the population's standard deviation (divided by R), so that one repeat has 0.
+    """
+
+    mean: float
+    deviation: float
 
 
 def drawn_galleries(
@@ -40,7 +58,14 @@ def drawn_galleries(
     return galleries.to(identities.device)
 
 
-def retrieve_repeated(features: Features, protocol: Protocol) -> tuple[Retrieval, ...]:
+def retrieve_repeated(
+    features: Features,
+    protocol: Protocol,
+    *,
+    galleries: Bool[Tensor, "R N"] | None = None,
+    score: Score = retrieve,
+    progress: str | None = None,
+) -> tuple[Retrieval, ...]:
     """One score per repeat: the drawn pictures are the gallery, all others are queries.
 
     Every query has exactly one relevant picture, so that its average precision is the inverse of
@@ -49,6 +74,9 @@ def retrieve_repeated(features: Features, protocol: Protocol) -> tuple[Retrieval
     Args:
         features: of all test pictures, in the data set's order.
         protocol: of the data set; its camera rule holds here as well.
+        galleries: of each repeat; None to draw them as the protocol says.
+        score: what scores the queries of a repeat in its gallery.
+        progress: what to call the work in a progress bar, or None for no bar.
 
     Returns:
         A ``Retrieval`` per repeat, whose ``query`` numbers rows of ``features``.
@@ -62,8 +90,72 @@ def retrieve_repeated(features: Features, protocol: Protocol) -> tuple[Retrieval
             f"The protocol has {protocol.repeats} repeats: 1 or more are needed to draw a gallery;"
             " use retrieve for a data set with a gallery of its own."
         )
-    galleries = drawn_galleries(features.identities, repeats=protocol.repeats, seed=protocol.seed)
-    return tuple(_retrieve(features, gallery, protocol) for gallery in galleries)
+    if galleries is None:
+        galleries = drawn_galleries(
+            features.identities, repeats=protocol.repeats, seed=protocol.seed
+        )
+    found = []
+    with bar(total=len(galleries), desc=progress, unit="repeat") as done:
+        for gallery in galleries:
+            found.append(_retrieve(features, gallery, protocol, score))
+            done.update()
+    return tuple(found)
+
+
+def evaluated(
+    query: Features,
+    gallery: Features,
+    protocol: Protocol,
+    *,
+    galleries: Bool[Tensor, "R N"] | None = None,
+    score: Score = retrieve,
+    progress: str | None = None,
+) -> tuple[Retrieval, ...]:
+    """What the protocol asks for: one score, or one per repeat where it draws the gallery.
+
+    Args:
+        query: pictures asked for.
+        gallery: pictures searched in; where the protocol draws them, both parts are pooled first.
+        protocol: the rules of the data set that is searched.
+        galleries: as for `retrieve_repeated`, of the pooled pictures.
+        score: as for `retrieve_repeated`.
+        progress: what to call the work in a progress bar, or None for no bar.
+
+    Returns:
+        One or more, whose ``query`` numbers rows of ``query``, or of the pooled pictures.
+
+    Raises:
+        ValueError: as ``score``.
+    """
+    if not protocol.repeats:
+        return (score(query, gallery, protocol, progress=progress),)
+    return retrieve_repeated(
+        joined(query, gallery), protocol, galleries=galleries, score=score, progress=progress
+    )
+
+
+def joined(query: Features, gallery: Features) -> Features:
+    """The pictures of both parts as one, the gallery's behind the query's."""
+    return Features(
+        torch.cat([query.vectors, gallery.vectors]),
+        torch.cat([query.identities, gallery.identities]),
+        torch.cat([query.cameras, gallery.cameras]),
+    )
+
+
+def spread(repeats: Sequence[Retrieval]) -> dict[str, Spread]:
+    """Metric -> its mean and standard deviation over the repeats, in the order of ``METRICS``.
+
+    Raises:
+        ValueError: if there is no repeat.
+    """
+    _refuse_none(repeats)
+    of_repeat = [metrics_of(repeat) for repeat in repeats]
+    spreads = {}
+    for name in METRICS:
+        values = torch.tensor([metrics[name] for metrics in of_repeat], dtype=torch.float64)
+        spreads[name] = Spread(float(values.mean()), float(values.std(correction=0)))
+    return spreads
 
 
 def pooled(repeats: Sequence[Retrieval]) -> Retrieval:
@@ -75,8 +167,7 @@ def pooled(repeats: Sequence[Retrieval]) -> Retrieval:
     Raises:
         ValueError: if there is no repeat.
     """
-    if not repeats:
-        raise ValueError("There is no repeat to take the mean of: hand in at least one.")
+    _refuse_none(repeats)
     return Retrieval(
         query=torch.cat([repeat.query for repeat in repeats]),
         average_precision=torch.cat([repeat.average_precision for repeat in repeats]),
@@ -87,9 +178,16 @@ def pooled(repeats: Sequence[Retrieval]) -> Retrieval:
     )
 
 
-def _retrieve(features: Features, gallery: Bool[Tensor, " N"], protocol: Protocol) -> Retrieval:
+def _refuse_none(repeats: Sequence[Retrieval]) -> None:
+    if not repeats:
+        raise ValueError("There is no repeat to take the mean of: hand in at least one.")
+
+
+def _retrieve(
+    features: Features, gallery: Bool[Tensor, " N"], protocol: Protocol, score: Score
+) -> Retrieval:
     rows = (~gallery).nonzero().squeeze(1)
-    found = retrieve(_rows(features, ~gallery), _rows(features, gallery), protocol)
+    found = score(_rows(features, ~gallery), _rows(features, gallery), protocol)
     return replace(found, query=rows[found.query])
 
 

@@ -1,23 +1,32 @@
 """Retrieval scores of an embedding: mAP, CMC, mINP, exact and in bounded memory.
 
 Letters: Q queries, G gallery pictures, D dimensions, N pictures of either kind, E evaluated
-queries, B queries of one block, P the most relevant pictures any of them has.
+queries, B queries of one block.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Float32, Float64, Int
+from jaxtyping import Float, Float32, Float64, Int
 from torch import Tensor
 
+from evaluators.ranking import per_query, ranks
+from evaluators.relevance import Relevance, among
+from evaluators.similarity import Similarity, check_finite, unit
+from reid_data.bars import bar
 from reid_data.records import Protocol
 
 MARKET_RULES = Protocol()
 """Camera rule, identity -1 is junk, identity 0 a distractor."""
 
-BLOCK_CELLS = 1 << 23
-"""Similarities kept at once where the caller does not choose a block: 32 MiB of them."""
+BLOCK_CELLS = 1 << 22
+"""Similarities kept at once where the caller does not choose a block: 16 MiB of them, which the
+last cache of most processors holds."""
+
+SimilarityOf = Callable[[Int[Tensor, " B"]], Float32[Tensor, "B G"]]
+"""Row numbers of queries -> how similar each of them is to every gallery picture, in the gallery's
+order. Finite; only their order counts, so that a negative distance serves; they are overwritten."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,8 @@ class Features:
         cameras: as the data set numbers them.
 
     Raises:
-        ValueError: if the three do not have the same number of rows.
+        ValueError: if the three do not have the same number of rows, the vectors are not floating
+            point, or the others are not signed integers.
     """
 
     vectors: Float[Tensor, "N D"]
@@ -44,6 +54,18 @@ class Features:
                 "Features need one identity and one camera per vector, but there are "
                 "{} vectors, {} identities and {} cameras.".format(*rows)
             )
+        if not self.vectors.is_floating_point():
+            raise ValueError(
+                f"The vectors are of type {self.vectors.dtype} and a floating point type is"
+                " needed: convert them, with vectors.float() for example."
+            )
+        for name in ("identities", "cameras"):
+            dtype = getattr(self, name).dtype
+            if not dtype.is_signed or dtype.is_floating_point or dtype.is_complex:
+                raise ValueError(
+                    f"The {name} are of type {dtype} and signed integers are needed: convert them,"
+                    f" with {name}.long() for example."
+                )
 
 
 @dataclass(frozen=True)
@@ -112,15 +134,18 @@ def retrieve(
     protocol: Protocol = MARKET_RULES,
     *,
     block: int | None = None,
+    progress: str | None = None,
 ) -> Retrieval:
     """Scores every query against the gallery by cosine similarity.
 
     Vectors are made unit length here; a zero vector has no direction and is equally (0) similar to
-    everything. Products are float32, or TensorFloat-32 where torch is told to use it. Ties are
-    pessimistic: a relevant picture stands behind all irrelevant ones that are equally similar, so
-    that a network that maps every picture to one point scores at chance level and not above. Equal
-    gallery vectors are equally similar to the last bit; similarities that are equal on paper
-    between *different* vectors may differ by rounding, and then rounding ranks them.
+    everything. Products are float32, or TensorFloat-32 where torch is told to use it. Vectors kept
+    in float16 move a cosine by at most 0.001 (2 ** -10: two roundings to 11 bits).
+
+    Ties are pessimistic: a relevant picture stands behind all irrelevant ones that are equally
+    similar, so that a network that maps every picture to one point scores at chance level and not
+    above. Equal gallery vectors are equally similar to the last bit; similarities that are equal on
+    paper between *different* vectors may differ by rounding, and then rounding ranks them.
 
     Left out: junk on both sides, distractors among the queries (in the gallery they stay, and are
     never relevant), and, by the camera rule, the gallery pictures of the query's own identity and
@@ -130,7 +155,10 @@ def retrieve(
         query: pictures asked for.
         gallery: pictures searched in; its device does the work.
         protocol: the rules of the data set that is searched.
-        block: queries at a time; it bounds the memory and does not change what is computed.
+        block: queries at a time; it bounds the memory and does not change what is computed. Not a
+            bit of it with oneDNN (see ``similarity``); other libraries may round a cosine
+            differently in a block of another size.
+        progress: what to call the work in a progress bar, or None for no bar.
 
     Raises:
         ValueError: if a vector is not finite, the two sides differ in dimensions, or no query has
@@ -141,19 +169,21 @@ def retrieve(
             f"Query vectors have {query.vectors.shape[1]} dimensions and gallery vectors"
             f" {gallery.vectors.shape[1]}: both must come from the same network."
         )
-    _check_finite(query.vectors, "query")
-    _check_finite(gallery.vectors, "gallery")
-    asked = ~_among(query.identities, protocol.junk | protocol.distractors)
-    searched = ~_among(gallery.identities, protocol.junk)
-    if not searched.all():
-        gallery = Features(
-            gallery.vectors[searched], gallery.identities[searched], gallery.cameras[searched]
-        )
-    return _score(query, asked, gallery, protocol.camera_rule, itself=False, block=block)
+    check_finite(query.vectors, "query")
+    check_finite(gallery.vectors, "gallery")
+    q = unit(query.vectors).to(gallery.vectors.device)
+    cosine = Similarity(unit(gallery.vectors))
+    return retrieve_blocks(
+        query, gallery, protocol, lambda rows: cosine.of(q[rows]), block=block, progress=progress
+    )
 
 
 def retrieve_within(
-    features: Features, *, camera_rule: bool = True, block: int | None = None
+    features: Features,
+    *,
+    camera_rule: bool = True,
+    block: int | None = None,
+    progress: str | None = None,
 ) -> Retrieval:
     """Every picture asks for all the others: the score that guides a search.
 
@@ -165,157 +195,88 @@ def retrieve_within(
     Args:
         features: pictures of held-out training identities.
         camera_rule: leave out the pictures of the query's own identity and camera.
-        block: queries at a time; it bounds the memory and does not change what is computed.
+        block: as for ``retrieve``.
+        progress: as for ``retrieve``.
 
     Raises:
         ValueError: if a vector is not finite or no picture has a relevant one.
     """
-    _check_finite(features.vectors, "held-out")
-    asked = torch.ones_like(features.identities, dtype=torch.bool)
-    return _score(features, asked, features, camera_rule, itself=True, block=block)
+    check_finite(features.vectors, "held-out")
+    f = unit(features.vectors)
+    cosine = Similarity(f)
+    rules = Protocol(camera_rule=camera_rule, junk=frozenset(), distractors=frozenset())
+    return _score(
+        features, features, rules, lambda rows: cosine.of(f[rows]), block, progress, itself=True
+    )
+
+
+def retrieve_blocks(
+    query: Features,
+    gallery: Features,
+    protocol: Protocol,
+    similarity: SimilarityOf,
+    *,
+    block: int | None = None,
+    progress: str | None = None,
+) -> Retrieval:
+    """Scores every query by any similarity: the rules of ``retrieve`` and nothing else.
+
+    Args:
+        query: pictures asked for; their vectors are not looked at.
+        gallery: pictures searched in, likewise; its device does the work.
+        protocol: the rules of the data set that is searched.
+        similarity: asked for a block of queries at a time, and only for queries that count. It
+            answers for all gallery pictures, junk included, which is left out behind it.
+        block: queries at a time.
+        progress: what to call the work in a progress bar, or None for no bar.
+
+    Raises:
+        ValueError: if no query has a relevant picture.
+    """
+    return _score(query, gallery, protocol, similarity, block, progress, itself=False)
 
 
 @torch.no_grad()
 def _score(
     query: Features,
-    asked: Bool[Tensor, " Q"],
     gallery: Features,
-    camera_rule: bool,
+    protocol: Protocol,
+    similarity: SimilarityOf,
+    block: int | None,
+    progress: str | None,
     *,
     itself: bool,
-    block: int | None,
 ) -> Retrieval:
-    """Blocks of queries, one matrix product each; ``itself``: query i is gallery picture i."""
+    """Blocks of queries, ranked one after the other; ``itself``: query i is gallery picture i."""
     device = gallery.vectors.device
-    g = _unit(gallery.vectors)
-    q = g if itself else _unit(query.vectors).to(device)
-    find = _Relevant(query, gallery, camera_rule, itself)
-    copies, originals = _repeated(g)
-    rows = asked.to(device).nonzero().squeeze(1)
+    out = protocol.junk | protocol.distractors
+    rows = (~among(query.identities, out)).nonzero().squeeze(1).to(device)
+    junk = among(gallery.identities, protocol.junk).nonzero().squeeze(1).to(device)
+    relevance = Relevance(
+        query.identities.to(device),
+        query.cameras.to(device),
+        gallery.identities.to(device),
+        gallery.cameras.to(device),
+        camera_rule=protocol.camera_rule,
+        itself=itself,
+    )
     scores = []
-    for b, same, relevant in find.blocks(rows, block or max(1, BLOCK_CELLS // max(1, len(g)))):
-        with torch.autocast(device.type, enabled=False):
-            similarity = q[b] @ g.T
-        similarity[:, copies] = similarity[:, originals]
-        rank = _ranks(similarity, same, relevant)
-        scores.append((b, *_per_query(rank, relevant.sum(1))))
+    with bar(total=len(rows), desc=progress, unit="query") as done:
+        for b in torch.split(rows, block or max(1, BLOCK_CELLS // max(1, len(gallery.cameras)))):
+            wanted = relevance.of(b)
+            if len(wanted.rows):
+                s = similarity(wanted.rows).index_fill_(1, junk, -torch.inf)
+                rank = ranks(s, wanted.same, wanted.relevant)
+                scores.append((wanted.rows, *per_query(rank, wanted.relevant.sum(1))))
+            done.update(len(b))
     if not scores:
         raise ValueError(
             f"None of the {len(rows)} queries has a relevant gallery image: check that query and"
             " gallery share identities and that the camera rule does not remove them all (one"
             " camera only? use camera_rule=False)."
         )
-    b, average_precision, trapezoid, inverse_penalty, first = map(
+    q, average_precision, trapezoid, inverse_penalty, first = map(
         torch.cat, zip(*scores, strict=True)
     )
-    skipped = len(rows) - len(b)
-    return Retrieval(b, average_precision, trapezoid, inverse_penalty, first, skipped)
-
-
-Block = tuple[Int[Tensor, " B"], Int[Tensor, "B P"], Bool[Tensor, "B P"]]
-"""Queries, the gallery pictures of their own identities (padded by repetition), and which of those
-are relevant: the others are left out."""
-
-
-class _Relevant:
-    """Finds the gallery pictures of each query's identity without comparing everything."""
-
-    def __init__(self, query: Features, gallery: Features, camera_rule: bool, itself: bool) -> None:
-        device = gallery.vectors.device
-        self.camera_rule, self.itself = camera_rule, itself
-        self.query_camera = query.cameras.to(device)
-        self.gallery_camera = gallery.cameras.to(device)
-        identity, self.order = gallery.identities.to(device).sort(stable=True)
-        wanted = query.identities.to(device).contiguous()
-        self.start = torch.searchsorted(identity, wanted)
-        self.end = torch.searchsorted(identity, wanted, right=True)
-
-    def blocks(self, rows: Int[Tensor, " Q"], size: int) -> Iterator[Block]:
-        """Walks queries by ``size``, without those that have no relevant picture."""
-        for b in torch.split(rows, size):
-            same, relevant = self._of(b)
-            some = relevant.any(1)
-            if some.any():
-                yield b[some], same[some], relevant[some]
-
-    def _of(self, b: Int[Tensor, " B"]) -> tuple[Int[Tensor, "B P"], Bool[Tensor, "B P"]]:
-        start, end = self.start[b, None], self.end[b, None]
-        widest = int((end - start).max()) if len(b) else 0
-        place = start + torch.arange(widest, device=b.device)
-        relevant = place < end
-        same = self.order[place.minimum(end - 1).clamp(min=0)]
-        if self.camera_rule:
-            relevant &= self.query_camera[b, None] != self.gallery_camera[same]
-        if self.itself:
-            relevant &= same != b[:, None]
-        return same, relevant
-
-
-def _ranks(
-    similarity: Float32[Tensor, "B G"], same: Int[Tensor, "B P"], relevant: Bool[Tensor, "B P"]
-) -> Int[Tensor, "B P"]:
-    """Positions of the relevant pictures, in ascending order; what follows them is padding.
-
-    The k-th of them stands behind k - 1 relevant pictures and every irrelevant one that is at
-    least as similar, so only the relevant ones are sorted. Overwrites ``similarity``.
-    """
-    B, P = same.shape
-    s = similarity.gather(1, same).masked_fill_(~relevant, -torch.inf).sort(1).values
-    similarity.scatter_(1, same, -torch.inf)  # now only irrelevant pictures are left in it
-    # an irrelevant picture on level l is at least as similar as l of the relevant ones
-    level = torch.searchsorted(s, similarity, right=True, out_int32=True)
-    level += torch.arange(0, B * (P + 1), P + 1, device=s.device, dtype=torch.int32)[:, None]
-    pictures = level.flatten().bincount(minlength=B * (P + 1)).view(B, P + 1)
-    ahead = pictures.flip(1).cumsum(1)[:, :P]
-    return ahead + torch.arange(1, P + 1, device=s.device)
-
-
-def _per_query(
-    rank: Int[Tensor, "B P"], n: Int[Tensor, " B"]
-) -> tuple[Float64[Tensor, " B"], Float64[Tensor, " B"], Float64[Tensor, " B"], Int[Tensor, " B"]]:
-    """The fields of ``Retrieval`` from the ranks of each query's ``n`` relevant pictures."""
-    k = torch.arange(1, rank.shape[1] + 1, device=rank.device)
-    p = k.double() / rank
-    before = torch.where(rank == 1, 1.0, (k - 1).double() / (rank - 1).clamp(min=1))
-    counted = k <= n[:, None]
-    average_precision = (p * counted).sum(1) / n
-    trapezoid = ((p + before) / 2 * counted).sum(1) / n
-    last = rank.gather(1, n[:, None] - 1).squeeze(1)
-    return average_precision, trapezoid, n.double() / last, rank[:, 0]
-
-
-def _check_finite(vectors: Float[Tensor, "N D"], part: str) -> None:
-    largest = torch.linalg.vector_norm(vectors, ord=torch.inf, dim=1)
-    wrong = (~largest.isfinite()).nonzero().squeeze(1)
-    if len(wrong):
-        raise ValueError(
-            f"{len(wrong)} of the {len(vectors)} {part} vectors are not finite, the first in row"
-            f" {int(wrong[0])}: check the network's weights and the pictures of these rows."
-        )
-
-
-def _unit(vectors: Float[Tensor, "N D"]) -> Float32[Tensor, "N D"]:
-    """Rows of length 1, or 0; dividing by the largest entry first keeps the squares in range."""
-    v = vectors.to(torch.promote_types(vectors.dtype, torch.float32), copy=True)
-    largest = torch.linalg.vector_norm(v, ord=torch.inf, dim=1, keepdim=True)
-    v /= largest.where(largest > 0, 1)
-    v /= torch.linalg.vector_norm(v, dim=1, keepdim=True).clamp(min=1)
-    return v.float()
-
-
-def _repeated(g: Float32[Tensor, "G D"]) -> tuple[Int[Tensor, " C"], Int[Tensor, " C"]]:
-    """Rows equal to an earlier row, and that row.
-
-    A matrix product may round equal rows differently, by their place in it; a tie between copies
-    of one picture, or of all pictures in a collapsed network, would then be decided by noise.
-    """
-    _, kind = torch.unique(g, dim=0, return_inverse=True)
-    row = torch.arange(len(g), device=g.device)
-    earliest = torch.full_like(row, len(g)).scatter_reduce_(0, kind, row, "amin")[kind]
-    copies = (earliest != row).nonzero().squeeze(1)
-    return copies, earliest[copies]
-
-
-def _among(identities: Int[Tensor, " N"], wanted: Iterable[int]) -> Bool[Tensor, " N"]:
-    among = torch.tensor(sorted(wanted), dtype=identities.dtype, device=identities.device)
-    return torch.isin(identities, among)
+    skipped = len(rows) - len(q)
+    return Retrieval(q, average_precision, trapezoid, inverse_penalty, first, skipped)

@@ -5,13 +5,15 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
 COMMANDS: Mapping[str, str] = {
+    "check": "a data set: its counts, cameras and faults",
     "compare": "run an NNI experiment, watch its trials, and end with a table",
     "nnictl": "NNI's own command, kept on this machine",
+    "score": "metrics of a file of features, without a network",
     "search": "one search, retraining and test, as a trial does it",
 }
 """Command -> what it does; each is a module of this package with a ``main``."""
 
-_MODULES = {"search": "experiments.search_command"}
+_MODULES = {name: f"experiments.{name}_command" for name in ("check", "score", "search")}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from evaluators.epoch_report import EpochReport
-from evaluators.retrieval import Retrieval
 from experiments.bar import Bar
 from experiments.board import Board
 from experiments.config import to_dict
+from experiments.data import RunData
 from experiments.drawing.alpha import draw_alpha
 from experiments.drawing.network import network_svg
 from experiments.earlier import RETRAIN_STATE, Earlier
@@ -29,8 +29,8 @@ from experiments.provenance import provenance
 from experiments.recipe import Recipe
 from experiments.search import Found
 from experiments.table import Result
+from experiments.testing import Tested
 from experiments.train import TrainingEpoch
-from reid_data.records import ReidDataset
 
 Metrics = Mapping[str, float]
 
@@ -131,24 +131,25 @@ class Diary:
         self._hear_retraining(epoch)
         self._bar.epoch(self.enter("retrain"), f"loss {epoch.loss:.3f}")
 
-    def tested(self, dataset: ReidDataset, tested: Retrieval, result: Result) -> None:
+    def tested(self, data: RunData, tested: Tested, result: Result) -> None:
         """The run is finished."""
+        source, target = data
         self._save(
             "test.json",
             {
-                "dataset": dataset.name,
-                "train": len(dataset.train),
-                "query": len(dataset.query),
-                "gallery": len(dataset.gallery),
-                "camera_rule": dataset.protocol.camera_rule,
+                "trained_on": source.name,
+                "trained_on_layout": source.layout,
+                "train": len(source.train),
+                "dataset": target.name,
+                "layout": target.layout,
+                "query": len(target.query),
+                "gallery": len(target.gallery),
+                "camera_rule": target.protocol.camera_rule,
                 "feature": self.recipe.retrain.feature,
-                "mAP": tested.mAP,
-                "mAP_trapezoid": tested.mAP_trapezoid,
-                **_of_repeats(tested, dataset.protocol.repeats),
-                "queries": len(tested.query),
-                "queries_skipped": tested.queries_skipped,
+                **tested.described(),
             },
         )
+        tested.save_splits(self.folder)
         self._board.tested(result)
         result.write(self.folder)
         (self.folder / RETRAIN_STATE).unlink(missing_ok=True)
@@ -247,11 +248,3 @@ def _words(report: EpochReport) -> str:
     if report.mAP is not None:
         words += f", held-out mAP {100 * report.mAP:.2f} %"
     return words
-
-
-def _of_repeats(tested: Retrieval, repeats: int) -> dict[str, float]:
-    """How much a drawn gallery matters; nothing where the gallery is fixed."""
-    if repeats < 1:
-        return {}
-    per_repeat = tested.average_precision.view(repeats, -1).mean(dim=1)
-    return {"repeats": repeats, "mAP_deviation": float(per_repeat.std(correction=0))}

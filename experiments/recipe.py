@@ -52,20 +52,24 @@ class Data:
     Attributes:
         name: of the data set, as the catalog knows it.
         part: of MSMT17 that is trained on; other sets have "trainval" only.
+        target: the data set that is tested on, under its own protocol, or None for the same.
         height: of a picture, pixels.
         width: of a picture, pixels.
         held_out: share of the training identities that guides the search; never searched on.
         identities: P, identities of a batch.
         images: K, pictures of each.
+        cached: decode every picture once, into a cache that all runs share; else at every use.
     """
 
     name: str = "market1501"
     part: TrainingPart = "trainval"
+    target: str | None = None
     height: int = 256
     width: int = 128
     held_out: float = 0.1
     identities: int = 16
     images: int = 4
+    cached: bool = True
 
     def __post_init__(self) -> None:
         _check_positive("data", self, "height", "width", "identities", "images")

@@ -1,6 +1,6 @@
 """A run: data, search, retraining, test, in this order and in one folder.
 
-Query and gallery are checked to be readable at the start and otherwise not touched before the
+Query and gallery are decoded at the start, with all other pictures, and not looked at before the
 test: everything before it is guided by held-out *training* identities.
 """
 
@@ -9,10 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from evaluators.embedding import embed_sightings
-from evaluators.repeats import pooled, retrieve_repeated
-from evaluators.retrieval import Features, Retrieval, retrieve
 from evaluators.state import save_state
+from experiments.data import data_of
 from experiments.device import ask_for_repeatable_kernels, device_of, use_threads
 from experiments.diary import Diary, Reporter, final_metrics
 from experiments.earlier import (
@@ -26,15 +24,15 @@ from experiments.earlier import (
 )
 from experiments.interrupts import Interrupted
 from experiments.progress import PROGRESS_FILE, RECIPE_FILE, Progress, begun
-from experiments.recipe import Recipe
+from experiments.recipe import Data, Recipe
 from experiments.search import Found, search
 from experiments.table import RESULT_FILE, Result
+from experiments.testing import Tested, test
 from experiments.train import network_of, train
 from nas_space.cost import measure_cost
 from nas_space.heads import EmbeddingNetwork
-from reid_data.catalog import load_dataset
-from reid_data.pictures import check_readable
-from reid_data.records import ReidDataset, Sighting
+from reid_data.pictures import Pictures, check_readable
+from reid_data.records import Sighting
 from reid_data.twin_split import hold_out
 
 
@@ -90,19 +88,15 @@ def run(
 
 def _whole_way(recipe: Recipe, diary: Diary) -> Result:
     began, earlier, folder = time.monotonic(), diary.earlier, diary.folder
-    dataset = load_dataset(recipe.data.name, part=recipe.data.part)
-    if not dataset.query:
-        raise ValueError(
-            f"The data set {dataset.name!r} has no query pictures to test on: a search is tested in"
-            " the end; set data.part to 'train' or 'trainval'."
-        )
-    parts = hold_out(dataset.train, recipe.data.held_out, seed=recipe.seed)
-    check_readable((*dataset.query, *dataset.gallery), progress="checking the test pictures")
+    data = data_of(recipe.data)
+    source, target = data
+    parts = hold_out(source.train, recipe.data.held_out, seed=recipe.seed)
+    _look_at((*source.train, *target.query, *target.gallery), recipe.data)
     diary.enter("search")
     found = search(
         recipe,
         *parts,
-        camera_rule=dataset.protocol.camera_rule,
+        camera_rule=source.protocol.camera_rule,
         on_epoch=diary.searched,
         on_batch=diary.batch,
         checkpoint=folder / SEARCH_STATE,
@@ -112,7 +106,7 @@ def _whole_way(recipe: Recipe, diary: Diary) -> Result:
     network = network_of(found.genotype, recipe)
     train(
         network,
-        dataset.train,
+        source.train,
         recipe,
         on_epoch=diary.retrained,
         on_batch=diary.batch,
@@ -121,11 +115,24 @@ def _whole_way(recipe: Recipe, diary: Diary) -> Result:
     weights = {name: value.cpu() for name, value in network.state_dict().items()}
     save_state(folder / "network.pt", weights)
     diary.enter("test")
-    tested = test(network, dataset, recipe)
+    tested = test(network, target, recipe)
     minutes = (time.monotonic() - began + earlier.seconds) / 60
     result = _result(recipe, found, network, tested, minutes=minutes)
-    diary.tested(dataset, tested, result)
+    diary.tested(data, tested, result)
     return result
+
+
+def _look_at(sightings: Sequence[Sighting], data: Data) -> None:
+    """Decode all pictures, into the cache or for nothing, so that a broken one is found now.
+
+    Raises:
+        ValueError: if files cannot be read; it names them.
+    """
+    said = "decoding pictures"
+    if data.cached:
+        Pictures(sightings, height=data.height, width=data.width, progress=said)
+    else:
+        check_readable(sightings, progress=said)
 
 
 def _told_again(recipe: Recipe, folder: Path, reporter: Reporter) -> Result:
@@ -140,37 +147,19 @@ def _told_again(recipe: Recipe, folder: Path, reporter: Reporter) -> Result:
     return result
 
 
-def test(network: EmbeddingNetwork, dataset: ReidDataset, recipe: Recipe) -> Retrieval:
-    """Score a network on query and gallery, under the data set's own protocol."""
-
-    def features(sightings: Sequence[Sighting], called: str) -> Features:
-        return embed_sightings(
-            network,
-            sightings,
-            height=recipe.data.height,
-            width=recipe.data.width,
-            device=device_of(recipe),
-            progress=called,
-        )
-
-    query = features(dataset.query, "query")
-    if dataset.protocol.repeats:
-        return pooled(retrieve_repeated(query, dataset.protocol))
-    return retrieve(query, features(dataset.gallery, "gallery"), dataset.protocol)
-
-
 def _result(
-    recipe: Recipe, found: Found, network: EmbeddingNetwork, tested: Retrieval, *, minutes: float
+    recipe: Recipe, found: Found, network: EmbeddingNetwork, tested: Tested, *, minutes: float
 ) -> Result:
+    mean = {name: metric.mean for name, metric in tested.metrics.items()}
     cost = measure_cost(network, height=recipe.data.height, width=recipe.data.width)
     return Result(
         strategy=recipe.strategy,
         seed=recipe.seed,
-        mAP=tested.mAP,
-        rank1=tested.rank1,
-        rank5=tested.rank5,
-        rank10=tested.rank10,
-        mINP=tested.mINP,
+        mAP=mean["mAP"],
+        rank1=mean["rank1"],
+        rank5=mean["rank5"],
+        rank10=mean["rank10"],
+        mINP=mean["mINP"],
         parameters=cost.parameters,
         macs=cost.macs,
         minutes=minutes,

@@ -153,6 +153,7 @@ def _data(
         augmentation=recipe.search.augmentation,
         seed=recipe.seed,
         camera_rule=camera_rule,
+        cached=recipe.data.cached,
         progress=True,
     )
 

@@ -1,6 +1,7 @@
 """What a process that trains does first."""
 
 import ctypes
+import logging
 import sys
 import warnings
 
@@ -27,7 +28,18 @@ def keep_large_blocks() -> bool:
     return all(accepted)
 
 
+def show_log() -> None:
+    """Let the data sets say on stderr what they found, and what the picture cache will take."""
+    log = logging.getLogger("reid_data")
+    log.setLevel(logging.INFO)
+    if not log.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        log.addHandler(handler)
+
+
 def prepare() -> None:
-    """Keep large blocks, and drop the one warning NNI 3.0 gives whenever it meets a newer torch."""
+    """Keep large blocks, show the log, and drop the one warning NNI 3.0 gives of a newer torch."""
     keep_large_blocks()
+    show_log()
     warnings.filterwarnings("ignore", message=r"<class 'torch\.nn\.parameter\.Buffer'> is found")

@@ -209,7 +209,11 @@ def _loader(
     numbers = sorted({sighting.identity for sighting in sightings})
     labels = {identity: label for label, identity in enumerate(numbers)}
     pictures = Pictures(
-        sightings, height=recipe.data.height, width=recipe.data.width, progress="training pictures"
+        sightings,
+        height=recipe.data.height,
+        width=recipe.data.width,
+        cached=recipe.data.cached,
+        progress="training pictures",
     )
     loader = BatchLoader(
         pictures,

@@ -58,6 +58,8 @@ class SearchData:
         seed: of the split, the order and the augmentation.
         camera_rule: of the held-out score.
         progress: show a bar while pictures are decoded.
+        cached: keep decoded pictures for later runs; or decode them whenever they are needed.
+        workers: threads per side that make batches ahead.
 
     Raises:
         ValueError: an identity is both searched and held out.
@@ -73,6 +75,8 @@ class SearchData:
     seed: int = 0
     camera_rule: bool = True
     progress: bool = False
+    cached: bool = True
+    workers: int = 0
 
     def __post_init__(self) -> None:
         both = {s.identity for s in self.searched} & {s.identity for s in self.held_out}
@@ -101,7 +105,7 @@ class SearchData:
         return splits[kind]()
 
     def sides(self, kind: str, shares: TwinShares, *, device: torch.device | None = None) -> Sides:
-        """Loaders of both sides; every searched picture is decoded here, once.
+        """Loaders of both sides; every searched picture the cache lacks is decoded here, once.
 
         Args:
             kind: "twin" by identities, "closed_set" with the same identities on both sides.
@@ -126,6 +130,7 @@ class SearchData:
                 twin=twin,
                 seed=self.seed,
                 device=device,
+                workers=self.workers,
             )
             return Side(loader, tuple(sorted({labels[s.identity] for s in sightings})))
 
@@ -135,11 +140,12 @@ class SearchData:
         """Pictures in this search's size.
 
         Raises:
-            ValueError: a picture cannot be read.
+            ValueError: a picture cannot be read, or the cache not be written.
         """
         return Pictures(
             sightings,
             height=self.height,
             width=self.width,
+            cached=self.cached,
             progress=called if self.progress else None,
         )

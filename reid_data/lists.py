@@ -1,34 +1,28 @@
 """Pictures named by a text file, one per line."""
 
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from reid_data.layout import first_few
+from reid_data.reading import Reading
 from reid_data.records import Sighting
 
-_log = logging.getLogger(__name__)
 
-
-def listed(
-    listing: Path, sighting_of: Callable[[str], Sighting], *, expected: str
-) -> list[Sighting]:
+def listed(listing: Path, sighting_of: Callable[[str], Sighting], *, expected: str) -> Reading:
     """The pictures of a list, in its order; a picture that is listed twice counts once.
 
     Args:
-        listing: a text file; empty lines are passed over.
+        listing: a text file in UTF-8, with line ends of Unix or Windows; empty lines are passed
+            over, and blanks around a line do not count. The pictures need not exist.
         sighting_of: reads a line; it may raise ``ValueError`` or ``IndexError``.
         expected: what a line says, for the error.
 
     Raises:
-        ValueError: If the list is empty, a line cannot be read, or a picture does not exist.
+        ValueError: If the list is not text or empty, a line cannot be read, or a picture is listed
+            with two identities or cameras.
     """
-    lines = listing.read_text(encoding="utf-8").splitlines()
-    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-    if not numbered:
-        raise ValueError(f"{listing} lists no picture: check that it was copied completely.")
     sightings = []
-    for number, line in numbered:
+    for number, line in _lines(listing):
         try:
             sightings.append(sighting_of(line))
         except (ValueError, IndexError) as error:
@@ -36,16 +30,36 @@ def listed(
                 f"Line {number} of {listing} is '{line}' where {expected} were expected: repair"
                 " the list."
             ) from error
-    missing = [sighting.path for sighting in sightings if not sighting.path.is_file()]
-    if missing:
-        raise ValueError(
-            f"{len(missing)} of the {len(sightings)} pictures in {listing} do not exist"
-            f" ({first_few(missing)}): unpack the data set again."
-        )
     return _once(sightings, listing)
 
 
-def _once(sightings: list[Sighting], listing: Path) -> list[Sighting]:
+def whole_number(words: str) -> int:
+    """An identity or camera of a list.
+
+    Raises:
+        ValueError: If it is anything but digits.
+    """
+    if not (words.isascii() and words.isdigit()):
+        raise ValueError(f"'{words}' is not a whole number of digits: write one such as 12.")
+    return int(words)
+
+
+def _lines(listing: Path) -> list[tuple[int, str]]:
+    """The lines that say something, with their numbers."""
+    try:
+        text = listing.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{listing} is not UTF-8 text (byte {error.start}): save it as UTF-8."
+        ) from error
+    numbered = [(number, line.strip()) for number, line in enumerate(text.split("\n"), start=1)]
+    lines = [(number, line) for number, line in numbered if line]
+    if not lines:
+        raise ValueError(f"{listing} lists no picture: check that it was copied completely.")
+    return lines
+
+
+def _once(sightings: Iterable[Sighting], listing: Path) -> Reading:
     """Every picture once, in the order of its first line."""
     first: dict[Path, Sighting] = {}
     again = []
@@ -59,11 +73,5 @@ def _once(sightings: list[Sighting], listing: Path) -> list[Sighting]:
                 f" that it shows {sighting.identity}: repair the list."
             )
         again.append(sighting.path.name)
-    if again:
-        _log.warning(
-            "%d lines of %s repeat a picture, which counts once: %s",
-            len(again),
-            listing,
-            first_few(again),
-        )
-    return list(first.values())
+    remark = f"{len(again)} lines of {listing} repeat a picture, which counts once: "
+    return Reading(tuple(first.values()), (f"{remark}{first_few(again)}.",) if again else ())

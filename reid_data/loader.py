@@ -1,16 +1,19 @@
 """Epochs of augmented batches, each of which can be made again exactly."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import torch
+from torch import Tensor
 
 from reid_data.batch import Batch, Twin
 from reid_data.pictures import Pictures
 from reid_data.pk_sampler import PKSampler
+from reid_data.prefetch import in_order
 from reid_data.randomness import generator_of, mixed_seed
 from reid_data.records import Sighting
-from reid_data.transforms import Augmentation, augment, normalise
+from reid_data.transforms import Augmentation, Drawn, augmented, draw, normalise
 
 _SIDES = tuple(Twin)
 
@@ -47,10 +50,12 @@ class BatchLoader:
         twin: the side the batches belong to.
         seed: of the order and of the augmentation.
         device: where the batches are augmented and handed over.
+        workers: threads that make the next batches meanwhile, without any influence on what is in
+            them; 0 makes each when it is asked for.
 
     Raises:
-        ValueError: If the pictures are not those of the sightings, an identity has no label, or
-            there are fewer than P identities.
+        ValueError: If the pictures are not those of the sightings, an identity has no label, there
+            are fewer than P identities, or the number of workers is negative.
     """
 
     def __init__(
@@ -65,7 +70,10 @@ class BatchLoader:
         twin: Twin,
         seed: int,
         device: torch.device | None = None,
+        workers: int = 0,
     ) -> None:
+        if workers < 0:
+            raise ValueError(f"{workers} workers were asked for: give 0 or more.")
         if len(pictures) != len(sightings):
             raise ValueError(
                 f"{len(pictures)} pictures were given for {len(sightings)} sightings: read the"
@@ -87,7 +95,7 @@ class BatchLoader:
         self._labels = torch.tensor(own_labels)
         self._cameras = torch.tensor([sighting.camera for sighting in sightings])
         self._augmentation, self._twin, self._epoch = augmentation, twin, 0
-        self._device = device or torch.device("cpu")
+        self._device, self._workers = device or torch.device("cpu"), workers
 
     def __len__(self) -> int:
         """Batches of an epoch, the same for every epoch."""
@@ -118,13 +126,26 @@ class BatchLoader:
             )
 
     def _batches(self, epoch: int) -> Iterator[Batch]:
-        generator = generator_of(self._augmentation_seed, epoch)
-        for batch in self._sampler.batches(epoch):
-            indices = torch.tensor(batch)
-            raw = self._pictures.read(indices).to(self._device)
+        plans = self._plans(epoch)
+        jobs = (partial(self._begun, indices, drawn) for indices, drawn in plans)
+        for indices, drawn, begun in in_order(jobs, workers=self._workers):
+            raw = begun.dtype == torch.uint8
             yield Batch(
-                images=augment(raw, self._augmentation, generator),
+                images=augmented(begun.to(self._device), drawn) if raw else begun,
                 identities=self._labels[indices].to(self._device),
                 cameras=self._cameras[indices].to(self._device),
                 twin=self._twin,
             )
+
+    def _plans(self, epoch: int) -> Iterator[tuple[Tensor, Drawn]]:
+        """Pictures and random numbers of the batches, which are all there is to draw."""
+        generator = generator_of(self._augmentation_seed, epoch)
+        height, width = self._pictures.size
+        for batch in self._sampler.batches(epoch):
+            drawn = draw(len(batch), height, width, self._augmentation, generator)
+            yield torch.tensor(batch), drawn
+
+    def _begun(self, indices: Tensor, drawn: Drawn) -> tuple[Tensor, Drawn, Tensor]:
+        """What a worker does of a batch: all of it, or all that is done on the processor."""
+        images = self._pictures.read(indices)
+        return indices, drawn, augmented(images, drawn) if self._device.type == "cpu" else images

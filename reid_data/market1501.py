@@ -1,12 +1,13 @@
 """Market-1501 (Zheng et al., ICCV 2015) and every folder laid out like it."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
-from reid_data.layout import locate
+from reid_data.layout import Place, calls_itself
 from reid_data.names import named
-from reid_data.parts import assemble, compare_counts, counts_of
-from reid_data.records import Protocol, ReidDataset
+from reid_data.parts import assemble
+from reid_data.records import Inventory, ReidDataset
 
 TRAIN, QUERY, GALLERY = "bounding_box_train", "query", "bounding_box_test"
 FOLDER_NAMES = (
@@ -15,15 +16,23 @@ FOLDER_NAMES = (
     "market1501",
     "Market-1501",
 )
-KNOWN_COUNTS = {"training": 12_936, "query": 3_368, "gallery": 15_913}
-"""Pictures of Market-1501, junk left out, distractors counted."""
+PLACE = Place(needed=(TRAIN, QUERY, GALLERY), names=FOLDER_NAMES)
+KNOWN_COUNTS = {
+    "training": 12_936,
+    "query": 3_368,
+    "gallery": 15_913,
+    "training identities": 751,
+    "test identities": 750,
+    "cameras": 6,
+}
+"""Of Market-1501: 3,819 junk pictures left out, 2,798 distractors counted in the gallery."""
 
 
-def load(root: Path, *, name: str = "market1501") -> ReidDataset:
+def read(root: Path, *, name: str = "market1501") -> Inventory:
     """Read the three folders of a data set in Market-1501's layout.
 
-    File names are ``0001_c1s1_000151_00.jpg``: identity 1, camera 1. Identity -1 is junk and
-    dropped, identity 0 is a distractor and stays in the gallery only.
+    File names are ``0001_c1s1_000151_00.jpg``: identity 1, camera 1. Identity -1 is junk, identity
+    0 a distractor. Counts are known where the folder calls itself Market-1501.
 
     Args:
         root: the folder with ``bounding_box_train``, ``query`` and ``bounding_box_test``, or one
@@ -31,22 +40,55 @@ def load(root: Path, *, name: str = "market1501") -> ReidDataset:
         name: what the data set is called in results.
 
     Raises:
-        ValueError: If the root or a folder is missing, a folder has no picture, no file name can
-            be read, or an identity is in both the training and the test part.
+        ValueError: If the root or a folder is missing, a folder has no picture, or no file name
+            can be read.
     """
-    folder = locate(root, name=name, below=FOLDER_NAMES, needed=(TRAIN, QUERY, GALLERY))
-    dataset = assemble(
+    folder = PLACE.locate(root, name=name)
+    if calls_itself(folder, "market1501"):
+        return read_folder(folder, name, f"Market-1501{_version(folder)}", KNOWN_COUNTS)
+    return read_folder(folder, name, "Market-1501's layout", {})
+
+
+def load(root: Path, *, name: str = "market1501") -> ReidDataset:
+    """The data set of ``read``, checked.
+
+    Args:
+        root: as ``read`` takes it.
+        name: what the data set is called in results.
+
+    Raises:
+        ValueError: If it cannot be read, a picture does not exist, a part has none left, or an
+            identity is in both the training and the test part.
+    """
+    return assemble(read(root, name=name))
+
+
+def read_folder(folder: Path, name: str, layout: str, known: Mapping[str, int]) -> Inventory:
+    """Read three folders in Market-1501's layout, wherever they are.
+
+    Args:
+        folder: that holds ``bounding_box_train``, ``query`` and ``bounding_box_test``.
+        name: what the data set is called in results.
+        layout: what the data set is, in words.
+        known: counts it is known by.
+
+    Raises:
+        ValueError: If a folder has no picture, or no file name can be read.
+    """
+    train, query, gallery = (named(folder / part) for part in (TRAIN, QUERY, GALLERY))
+    return Inventory(
         name,
-        train=named(folder / TRAIN),
-        query=named(folder / QUERY),
-        gallery=named(folder / GALLERY),
-        protocol=Protocol(),
+        layout,
+        folder,
+        train=train.sightings,
+        query=query.sightings,
+        gallery=gallery.sightings,
+        known=known,
+        remarks=train.remarks + query.remarks + gallery.remarks,
     )
-    _compare_counts(folder, dataset)
-    return dataset
 
 
-def _compare_counts(folder: Path, dataset: ReidDataset) -> None:
-    """Warn when a folder that calls itself Market-1501 has other counts."""
-    if re.sub(r"\W", "", folder.name).lower().startswith("market1501"):
-        compare_counts(folder, counts_of(dataset), called="Market-1501", known=KNOWN_COUNTS)
+def _version(folder: Path) -> str:
+    """The version that a folder's name states, behind a blank."""
+    found = re.search(r"v[0-9]+(\.[0-9]+)*", folder.resolve().name)
+    return f" {found[0]}" if found else ""

@@ -4,12 +4,15 @@ V2 is V1 with faces masked; scores on the two differ by 2 to 4 points of mAP, so
 the data set says which one it is.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
-from reid_data.layout import locate
-from reid_data.lists import listed
-from reid_data.parts import assemble, compare_counts
-from reid_data.records import Protocol, ReidDataset, Sighting
+from reid_data.layout import Place
+from reid_data.lists import listed, whole_number
+from reid_data.parts import assemble
+from reid_data.reading import Reading
+from reid_data.records import Inventory, Protocol, ReidDataset, Sighting
 
 PARTS = ("train", "trainval", "all")
 """Training pictures: without the validation list, with it, or the test pictures besides."""
@@ -22,15 +25,36 @@ FOLDER_NAMES = (
     "msmt17/MSMT17_V2",
     "msmt17",
 )
-KNOWN_COUNTS = {"training": 32_621, "query": 11_659, "gallery": 82_161}
-"""Pictures of the training and validation lists together, of the query and the gallery list."""
-
 _EDITIONS = {"V1": ("train", "test"), "V2": ("mask_train_v2", "mask_test_v2")}
 _LISTS = ("list_train.txt", "list_val.txt", "list_query.txt", "list_gallery.txt")
+PLACE = Place(needed=_LISTS, names=FOLDER_NAMES)
+
+_TEST = {"query": 11_659, "gallery": 82_161, "test identities": 3_060, "cameras": 15}
+KNOWN_COUNTS: Mapping[str, Mapping[str, int]] = {
+    "train": {"training": 30_248, "training identities": 1_041, **_TEST},
+    "trainval": {"training": 32_621, "training identities": 1_041, **_TEST},
+    "all": {
+        "training": 32_621 + 11_659 + 82_161,
+        "query": 0,
+        "gallery": 0,
+        "training identities": 1_041 + 3_060,
+        "test identities": 0,
+        "cameras": 15,
+    },
+}
+"""Training part -> what both editions have."""
+
 _NOBODY = Protocol(junk=frozenset(), distractors=frozenset())
 
 
-def load(root: Path, *, part: str = "trainval", name: str = "msmt17") -> ReidDataset:
+class _Lists(NamedTuple):
+    train: Reading
+    val: Reading
+    query: Reading
+    gallery: Reading
+
+
+def read(root: Path, *, part: str = "trainval", name: str = "msmt17") -> Inventory:
     """Read MSMT17 from its four lists.
 
     The lists number training and test identities from 0 each. Here training identities are
@@ -46,31 +70,45 @@ def load(root: Path, *, part: str = "trainval", name: str = "msmt17") -> ReidDat
             added where ``part`` is not the default.
 
     Raises:
-        ValueError: If the root, a list, a folder or a listed file is missing, a line cannot be
-            read, or ``part`` is unknown.
+        ValueError: If the root, a list or a folder is missing, a line cannot be read, or ``part``
+            is unknown.
     """
     if part not in PARTS:
         raise ValueError(
             f"Training part '{part}' of MSMT17 is unknown: take one of {', '.join(PARTS)}."
         )
-    folder = locate(root, name=name, below=FOLDER_NAMES, needed=_LISTS)
+    folder = PLACE.locate(root, name=name)
     edition = _edition(folder)
-    train_folder, test_folder = (folder / part_folder for part_folder in _EDITIONS[edition])
-
-    train = _listed(folder / "list_train.txt", train_folder, first_identity=1)
-    trainval = train + _listed(folder / "list_val.txt", train_folder, first_identity=1)
-    after = 1 + max(sighting.identity for sighting in trainval)
-    query = _listed(folder / "list_query.txt", test_folder, first_identity=after)
-    gallery = _listed(folder / "list_gallery.txt", test_folder, first_identity=after)
-    counts = {"training": len(trainval), "query": len(query), "gallery": len(gallery)}
-    compare_counts(folder, counts, called="MSMT17", known=KNOWN_COUNTS)
-
-    name = f"{name}_{edition.lower()}" + ("" if part == "trainval" else f"_{part}")
+    lists = _read_lists(folder, *(folder / below for below in _EDITIONS[edition]))
+    train = lists.train.sightings if part == "train" else _both(lists.train, lists.val)
+    tested = (lists.query.sightings, lists.gallery.sightings)
     if part == "all":
-        everything = tuple(sorted(trainval + query + gallery))
-        return ReidDataset(name, train=everything, query=(), gallery=(), protocol=_NOBODY)
-    chosen = train if part == "train" else trainval
-    return assemble(name, train=chosen, query=query, gallery=gallery, protocol=_NOBODY)
+        train, tested = train + tested[0] + tested[1], ((), ())
+    return Inventory(
+        name=f"{name}_{edition.lower()}" + ("" if part == "trainval" else f"_{part}"),
+        layout=f"MSMT17 {edition}, trained on {part}",
+        folder=folder,
+        train=train,
+        query=tested[0],
+        gallery=tested[1],
+        protocol=_NOBODY,
+        known=KNOWN_COUNTS[part],
+        remarks=tuple(remark for reading in lists for remark in reading.remarks),
+    )
+
+
+def load(root: Path, *, part: str = "trainval", name: str = "msmt17") -> ReidDataset:
+    """The data set of ``read``, checked.
+
+    Args:
+        root: as ``read`` takes it.
+        part: one of ``PARTS``.
+        name: the beginning of what the data set is called in results.
+
+    Raises:
+        ValueError: If it cannot be read, or a listed picture does not exist.
+    """
+    return assemble(read(root, part=part, name=name))
 
 
 def _edition(folder: Path) -> str:
@@ -83,16 +121,32 @@ def _edition(folder: Path) -> str:
     )
 
 
-def _listed(listing: Path, folder: Path, *, first_identity: int) -> list[Sighting]:
+def _read_lists(folder: Path, train_folder: Path, test_folder: Path) -> _Lists:
+    train_list, val_list, query_list, gallery_list = (folder / name for name in _LISTS)
+    train = _listed(train_list, train_folder, first_identity=1)
+    val = _listed(val_list, train_folder, first_identity=1)
+    after = 1 + max(sighting.identity for sighting in _both(train, val))
+    query = _listed(query_list, test_folder, first_identity=after)
+    gallery = _listed(gallery_list, test_folder, first_identity=after)
+    return _Lists(train, val, query, gallery)
+
+
+def _both(one: Reading, other: Reading) -> tuple[Sighting, ...]:
+    """The pictures of two lists, each once."""
+    return tuple(dict.fromkeys(one.sightings + other.sightings))
+
+
+def _listed(listing: Path, folder: Path, *, first_identity: int) -> Reading:
     """The pictures of a list whose lines are ``relative-path identity``.
 
     ``0000/0000_000_01_0303morning_0008_0.jpg 0``: the third field of the name is the camera.
     """
 
     def sighting_of(line: str) -> Sighting:
-        relative, identity = line.split()
+        relative, identity = line.rsplit(maxsplit=1)
         camera = Path(relative).name.split("_")[2]
-        return Sighting(first_identity + int(identity), int(camera), folder / relative)
+        number = first_identity + whole_number(identity)
+        return Sighting(number, whole_number(camera), folder / relative)
 
     return listed(
         listing,

@@ -1,6 +1,7 @@
 """The words of a ReID data set: a sighting, its parts, and the rules it is evaluated by."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 JUNK = -1
@@ -46,6 +47,37 @@ class Protocol:
 
 
 @dataclass(frozen=True)
+class Inventory:
+    """What lies on disk, before anything of it is dropped or refused.
+
+    Files may be missing or broken, junk is still in it, and identities may be in both parts:
+    ``parts.assemble`` makes a data set of it or says why not, ``check.examine`` reports on it.
+
+    Attributes:
+        name: as the catalog knows it, with edition and size (``msmt17_v2``, ``vehicleid_800``).
+        layout: how it is laid out, with its version, in words (``MSMT17 V2``).
+        folder: where it was found.
+        train: pictures to search and train on.
+        query: pictures asked for.
+        gallery: pictures searched in; none where the protocol draws them from the query part.
+        protocol: the rules of this data set.
+        known: counts the published data set has, by the keys of ``parts.counts_of``; empty for
+            data nobody published.
+        remarks: what was passed over in reading it, a sentence each.
+    """
+
+    name: str
+    layout: str
+    folder: Path
+    train: tuple[Sighting, ...]
+    query: tuple[Sighting, ...]
+    gallery: tuple[Sighting, ...]
+    protocol: Protocol = Protocol()
+    known: Mapping[str, int] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ReidDataset:
     """A data set in its three parts, each sorted; training and test identities are disjoint.
 
@@ -56,6 +88,7 @@ class ReidDataset:
         gallery: pictures searched in; junk is already dropped, distractors are not. Empty where
             the protocol draws it from the query part.
         protocol: the rules of this data set.
+        layout: how it is laid out, with its version, in words.
     """
 
     name: str
@@ -63,3 +96,4 @@ class ReidDataset:
     query: tuple[Sighting, ...]
     gallery: tuple[Sighting, ...]
     protocol: Protocol = Protocol()
+    layout: str = ""

@@ -19,8 +19,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from PIL import Image
-from tqdm import tqdm
 
+from reid_data.bars import bar
 from reid_data.records import DISTRACTOR, JUNK
 from reid_data.synthetic_scene import Domain, Kind, World
 
@@ -179,7 +179,7 @@ def write(settings: SyntheticSettings, root: Path) -> Path:
         for split in Split:
             (built / split).mkdir(parents=True)
         total = len(_plan(settings))
-        for split, name, image in tqdm(
+        for split, name, image in bar(
             render(settings), desc=f"rendering {settings.kind}", total=total, unit="picture"
         ):
             image.save(built / split / name)

@@ -1,31 +1,35 @@
-"""Augmentation of a whole batch at once: no loop over pictures, any device.
+"""Augmentation of a batch: random numbers for every picture first, then what they ask for.
 
 The order is that of the usual re-identification recipe: flip, pad and crop, colour jitter,
 ImageNet normalisation, random erasing.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-# B pictures of a batch, H x W pixels
+from reid_data.one_by_one import one_by_one
+from reid_data.whole_batch import (
+    brightened,
+    contrasted,
+    cropped,
+    erased,
+    flipped,
+    normalised_in_place,
+    saturated,
+)
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+# B pictures of a batch, H x W pixels
 
 ERASED_AREA = (0.02, 0.4)
 """Least and greatest share of a picture that is erased."""
 ERASED_ASPECT = (0.3, 1 / 0.3)
 """Least and greatest height of an erased rectangle divided by its width."""
-ERASED_FILL = (0.4914, 0.4822, 0.4465)
-"""Of the three channels, after normalisation."""
 _ATTEMPTS = 10
-
-_GREY = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in a grey value (ITU-R BT.601)."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,92 @@ class Augmentation:
                 )
 
 
-def normalise(images: UInt8[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
-    """Bytes to numbers with ImageNet's mean and standard deviation taken out."""
-    return _normalised(images.float().div_(255))
+@dataclass(frozen=True)
+class Drawn:
+    """What is done to each picture of a batch; None for what is done to none.
+
+    Attributes:
+        flip: mirror it.
+        pad: pixels on every side before the crop.
+        window: first row and first column of the crop in the padded picture, in ``0..2 pad``.
+        brightness: a factor, to be clipped like the next two.
+        contrast: the same.
+        saturation: the same.
+        rectangles: to be erased: top, left, height and width; no height where it stays whole.
+    """
+
+    flip: Bool[Tensor, " B"] | None = None
+    pad: int = 0
+    window: Int[Tensor, "B 2"] | None = None
+    brightness: Float[Tensor, " B"] | None = None
+    contrast: Float[Tensor, " B"] | None = None
+    saturation: Float[Tensor, " B"] | None = None
+    rectangles: Int[Tensor, "B 4"] | None = None
+
+    def to(self, device: torch.device) -> "Drawn":
+        """The same numbers there."""
+        moved: dict[str, Any] = {
+            field.name: value.to(device)
+            for field in fields(self)
+            if isinstance(value := getattr(self, field.name), Tensor)
+        }
+        return replace(self, **moved)
+
+    @property
+    def jitters(self) -> bool:
+        """Whether colours change."""
+        return any(f is not None for f in (self.brightness, self.contrast, self.saturation))
+
+
+def draw(
+    count: int, height: int, width: int, augmentation: Augmentation, generator: torch.Generator
+) -> Drawn:
+    """Random numbers for every picture of a batch, in an order that does not change.
+
+    Args:
+        count: ``B``.
+        height: ``H``, pixels.
+        width: ``W``, pixels.
+        augmentation: what to do, and how much.
+        generator: the only source of randomness.
+    """
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(shape, generator=generator, device=generator.device)
+
+    def factor(half_width: float) -> Tensor | None:
+        limits = max(0.0, 1 - half_width), 1 + half_width
+        return _within(limits, uniform(count)) if half_width else None
+
+    flip = uniform(count) < augmentation.flip if augmentation.flip else None
+    pad = augmentation.pad
+    window = (uniform(2, count) * (2 * pad + 1)).long().T if pad else None
+    brightness, contrast, saturation = (
+        factor(getattr(augmentation, name)) for name in ("brightness", "contrast", "saturation")
+    )
+    erasing = augmentation.erasing
+    rectangles = _rectangles(count, height, width, erasing, uniform) if erasing else None
+    return Drawn(flip, pad, window, brightness, contrast, saturation, rectangles)
+
+
+def _rectangles(
+    count: int, height: int, width: int, probability: float, uniform: Callable[..., Tensor]
+) -> Int[Tensor, "B 4"]:
+    """What random erasing (Zhong et al., AAAI 2020, algorithm 1) erases.
+
+    Area and aspect are both uniform in their ranges, as in that paper, and drawn again while the
+    rectangle is not smaller than the picture both ways; of ten draws the first that fits is
+    taken, and a picture for which none fits stays whole.
+    """
+    area = _within(ERASED_AREA, uniform(count, _ATTEMPTS)) * height * width
+    aspect = _within(ERASED_ASPECT, uniform(count, _ATTEMPTS))
+    h, w = (area * aspect).sqrt().round(), (area / aspect).sqrt().round()
+    fits = (h < height) & (w < width)
+    first = fits.int().argmax(dim=1, keepdim=True)
+    h, w = h.gather(1, first)[:, 0], w.gather(1, first)[:, 0]
+    chosen = (uniform(count) < probability) & fits.any(dim=1)
+    top, left = (uniform(count) * (height - h + 1)), (uniform(count) * (width - w + 1))
+    return torch.stack([top, left, h * chosen, w], dim=1).long()
 
 
 def augment(
@@ -77,115 +164,38 @@ def augment(
         augmentation: what to do, and how much.
         generator: the only source of randomness; may live on the CPU while the images do not.
     """
-    draw = _Draw(generator, images.device)
-    if augmentation.flip:
-        images = flipped(images, draw.uniform(len(images)) < augmentation.flip)
-    if augmentation.pad:
-        images = _randomly_cropped(images, augmentation.pad, draw)
-    x = _normalised(_jittered(images.float().div_(255), augmentation, draw))
-    if augmentation.erasing:
-        x = _randomly_erased(x, augmentation.erasing, draw)
-    return x
+    count, _, height, width = images.shape
+    return augmented(images, draw(count, height, width, augmentation, generator))
 
 
-@dataclass(frozen=True)
-class _Draw:
-    """Random numbers of a generator, moved to where the pictures are."""
-
-    generator: torch.Generator
-    device: torch.device
-
-    def uniform(self, *shape: int) -> Tensor:
-        """Numbers in ``[0, 1)``."""
-        drawn = torch.rand(shape, generator=self.generator, device=self.generator.device)
-        return drawn.to(self.device)
-
-    def whole(self, count: Tensor) -> Tensor:
-        """A whole number in ``0..count-1`` for each entry of ``count``."""
-        return (self.uniform(*count.shape) * count).long()
-
-
-def flipped(images: Tensor, chosen: Bool[Tensor, " B"]) -> Tensor:
-    """The chosen pictures mirrored left and right, the others as they are."""
-    return torch.where(chosen[:, None, None, None], images.flip(3), images)
-
-
-def cropped(images: Tensor, pad: int, top: Int[Tensor, " B"], left: Int[Tensor, " B"]) -> Tensor:
-    """Windows of the original size out of pictures padded with black on all sides.
+def augmented(images: UInt8[Tensor, "B 3 H W"], drawn: Drawn) -> Float[Tensor, "B 3 H W"]:
+    """Augment and normalise every picture as it was drawn.
 
     Args:
-        images: ``B x 3 x H x W``.
-        pad: pixels added on every side.
-        top: first row of each window in the padded picture, in ``0..2 pad``.
-        left: first column, in ``0..2 pad``.
+        images: RGB, on any device; not changed.
+        drawn: for these pictures, on any device.
     """
-    height, width = images.shape[2:]
-    windows = F.pad(images, (pad,) * 4).unfold(2, height, 1).unfold(3, width, 1)
-    pictures = torch.arange(len(images), device=images.device)
-    return windows.transpose(1, 2).transpose(2, 3)[pictures, top, left]
+    d = drawn.to(images.device)
+    if images.device.type == "cpu" and not d.jitters:
+        return one_by_one(images, flip=d.flip, pad=d.pad, window=d.window, rectangles=d.rectangles)
+    if d.flip is not None:
+        images = flipped(images, d.flip)
+    if d.window is not None:
+        images = cropped(images, d.pad, *d.window.T)
+    x = images.float().div_(255)
+    for changed, factor in (
+        (brightened, d.brightness),
+        (contrasted, d.contrast),
+        (saturated, d.saturation),
+    ):
+        x = x if factor is None else changed(x, factor)
+    x = normalised_in_place(x)
+    return x if d.rectangles is None else erased(x, d.rectangles)
 
 
-def _randomly_cropped(images: Tensor, pad: int, draw: _Draw) -> Tensor:
-    count = torch.full((2, len(images)), 2 * pad + 1, device=images.device)
-    top, left = draw.whole(count)
-    return cropped(images, pad, top, left)
-
-
-def _jittered(
-    x: Float[Tensor, "B 3 H W"], augmentation: Augmentation, draw: _Draw
-) -> Float[Tensor, "B 3 H W"]:
-    """Brightness, then contrast, then saturation; each result is clipped to ``[0, 1]``."""
-    if augmentation.brightness:
-        x = (x * _factor(augmentation.brightness, x, draw)).clamp_(0, 1)
-    if augmentation.contrast:
-        mean = _grey(x).mean(dim=(2, 3), keepdim=True)
-        x = torch.lerp(mean, x, _factor(augmentation.contrast, x, draw)).clamp_(0, 1)
-    if augmentation.saturation:
-        x = torch.lerp(_grey(x), x, _factor(augmentation.saturation, x, draw)).clamp_(0, 1)
-    return x
-
-
-def _factor(half_width: float, x: Tensor, draw: _Draw) -> Float[Tensor, "B 1 1 1"]:
-    """One factor per picture, uniform in ``[max(0, 1 - half_width), 1 + half_width]``."""
-    least, most = max(0.0, 1 - half_width), 1 + half_width
-    return least + (most - least) * draw.uniform(len(x), 1, 1, 1)
-
-
-def _grey(x: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 1 H W"]:
-    return _GREY[0] * x[:, 0:1] + _GREY[1] * x[:, 1:2] + _GREY[2] * x[:, 2:3]
-
-
-def _normalised(x: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
-    """Mean and standard deviation taken out in place, which is 15 times as fast as a copy."""
-    mean = torch.tensor(IMAGENET_MEAN, device=x.device)[:, None, None]
-    std = torch.tensor(IMAGENET_STD, device=x.device)[:, None, None]
-    return x.sub_(mean).div_(std)
-
-
-def _randomly_erased(
-    x: Float[Tensor, "B 3 H W"], probability: float, draw: _Draw
-) -> Float[Tensor, "B 3 H W"]:
-    """Random erasing (Zhong et al., AAAI 2020, algorithm 1).
-
-    Area and aspect are both uniform in their ranges, as in that paper, and drawn again while the
-    rectangle is not smaller than the picture both ways; of ten draws the first that fits is
-    taken, and a picture for which none fits stays whole.
-    """
-    height, width = x.shape[2:]
-    area = _within(ERASED_AREA, draw.uniform(len(x), _ATTEMPTS)) * height * width
-    aspect = _within(ERASED_ASPECT, draw.uniform(len(x), _ATTEMPTS))
-    h, w = (area * aspect).sqrt().round(), (area / aspect).sqrt().round()
-    fits = (h < height) & (w < width)
-    first = fits.int().argmax(dim=1, keepdim=True)
-    h, w = h.gather(1, first)[:, 0], w.gather(1, first)[:, 0]
-    chosen = (draw.uniform(len(x)) < probability) & fits.any(dim=1)
-    top, left = draw.whole(height - h + 1), draw.whole(width - w + 1)
-
-    rows, columns = (torch.arange(n, device=x.device) for n in (height, width))
-    in_rows = (rows >= top[:, None]) & (rows < (top + h)[:, None]) & chosen[:, None]
-    in_columns = (columns >= left[:, None]) & (columns < (left + w)[:, None])
-    erased = in_rows[:, None, :, None] & in_columns[:, None, None, :]
-    return torch.where(erased, torch.tensor(ERASED_FILL, device=x.device)[:, None, None], x)
+def normalise(images: UInt8[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
+    """Bytes to numbers with ImageNet's mean and standard deviation taken out."""
+    return normalised_in_place(images.float().div_(255))
 
 
 def _within(limits: tuple[float, float], drawn: Tensor) -> Tensor:

@@ -1,30 +1,44 @@
 """VehicleID (Liu et al., CVPR 2016): vehicles without a camera, tested in three sizes."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from reid_data.layout import locate
-from reid_data.lists import listed
-from reid_data.parts import assemble, compare_counts
-from reid_data.records import Protocol, ReidDataset, Sighting
+from reid_data.layout import PICTURE_ENDINGS, Place, pictures_in
+from reid_data.lists import listed, whole_number
+from reid_data.parts import assemble
+from reid_data.reading import Reading
+from reid_data.records import Inventory, Protocol, ReidDataset, Sighting
 
 SIZES = (800, 1600, 2400)
 """Identities of the test lists."""
 
 FOLDER_NAMES = ("VehicleID_V1.0", "VehicleID", "vehicleid")
-KNOWN_TRAIN = 113_346
-"""Pictures of the training list, of 13,164 identities."""
-
-KNOWN_TESTS = {800: 6_493, 1600: 13_377, 2400: 19_777}
-"""Identities of a test list -> its pictures."""
+KNOWN_COUNTS: Mapping[int, Mapping[str, int]] = {
+    size: {
+        "training": 113_346,
+        "test": test,
+        "training identities": 13_164,
+        "test identities": size,
+    }
+    for size, test in ((800, 6_493), (1600, 13_377), (2400, 19_777))
+}
+"""Identities of a test list -> what the data set has, tested on it."""
 
 PROTOCOL = Protocol(camera_rule=False, junk=frozenset(), distractors=frozenset(), repeats=10)
 """One picture of each identity is drawn for the gallery, ten times; no camera is known."""
 
-_IMAGES, _LISTS = "image", "train_test_split"
+_IMAGES, _TRAIN_LIST = "image", "train_test_split/train_list.txt"
+_TEST_LISTS = {size: f"train_test_split/test_list_{size}.txt" for size in SIZES}
+PLACES = {
+    size: Place(needed=(_IMAGES, _TRAIN_LIST, test_list), names=FOLDER_NAMES)
+    for size, test_list in _TEST_LISTS.items()
+}
+"""Size -> how the folder is told that can be tested in it."""
+
 _UNKNOWN_CAMERA = -1
 
 
-def load(root: Path, *, size: int = 800, name: str = "vehicleid") -> ReidDataset:
+def read(root: Path, *, size: int = 800, name: str = "vehicleid") -> Inventory:
     """Read VehicleID from its training list and one of its test lists.
 
     All pictures of the test list are the query part; the gallery is drawn from it at the
@@ -37,33 +51,73 @@ def load(root: Path, *, size: int = 800, name: str = "vehicleid") -> ReidDataset
         name: the result is called ``<name>_<size>``.
 
     Raises:
-        ValueError: If the root, a list, the folder or a listed picture is missing, a line cannot be
-            read, an identity is in both the training and the test list, or there is no test list
-            of that size.
+        ValueError: If the root, a list or the folder is missing, a line cannot be read, or there
+            is no test list of that size.
     """
     if size not in SIZES:
         raise ValueError(
             f"A test list of {size} identities was asked for: VehicleID has"
             f" {', '.join(map(str, SIZES))}."
         )
-    lists = [f"{_LISTS}/train_list.txt", f"{_LISTS}/test_list_{size}.txt"]
-    folder = locate(root, name=name, below=FOLDER_NAMES, needed=(_IMAGES, *lists))
-    train, test = (_listed(folder / listing, folder / _IMAGES) for listing in lists)
-    compare_counts(
-        folder,
-        {"training": len(train), "test": len(test)},
-        called="VehicleID",
-        known={"training": KNOWN_TRAIN, "test": KNOWN_TESTS[size]},
+    folder = PLACES[size].locate(root, name=name)
+    files = _by_stem(folder / _IMAGES)
+    train = _listed(folder / _TRAIN_LIST, folder / _IMAGES, files)
+    test = _listed(folder / _TEST_LISTS[size], folder / _IMAGES, files)
+    return Inventory(
+        name=f"{name}_{size}",
+        layout=f"VehicleID, tested on {size:,} identities",
+        folder=folder,
+        train=train.sightings,
+        query=test.sightings,
+        gallery=(),
+        protocol=PROTOCOL,
+        known=KNOWN_COUNTS[size],
+        remarks=train.remarks + test.remarks,
     )
-    return assemble(f"{name}_{size}", train=train, query=test, gallery=(), protocol=PROTOCOL)
 
 
-def _listed(listing: Path, folder: Path) -> list[Sighting]:
-    """The pictures of a list whose lines are ``0000001 12345``: a file without ending, and who."""
+def load(root: Path, *, size: int = 800, name: str = "vehicleid") -> ReidDataset:
+    """The data set of ``read``, checked.
+
+    Args:
+        root: as ``read`` takes it.
+        size: one of ``SIZES``.
+        name: the beginning of what the data set is called in results.
+
+    Raises:
+        ValueError: If it cannot be read, a listed picture does not exist, or an identity is in
+            both the training and the test list.
+    """
+    return assemble(read(root, size=size, name=name))
+
+
+def _listed(listing: Path, folder: Path, files: Mapping[str, Path]) -> Reading:
+    """The pictures of a list whose lines are ``0000001 12345``: a file without ending, and who.
+
+    Args:
+        listing: the list.
+        folder: of the pictures.
+        files: name without ending -> the picture that lies there.
+    """
 
     def sighting_of(line: str) -> Sighting:
         picture, identity = line.split()
-        path = folder / (picture if picture.endswith(".jpg") else f"{picture}.jpg")
-        return Sighting(int(identity), _UNKNOWN_CAMERA, path)
+        stem = _without_ending(picture)
+        path = files.get(stem, folder / f"{stem}.jpg")
+        return Sighting(whole_number(identity), _UNKNOWN_CAMERA, path)
 
     return listed(listing, sighting_of, expected="a picture such as 0000001 and an identity")
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    """Name without ending -> the picture, a ``.jpg`` file where several endings lie there."""
+    found: dict[str, Path] = {}
+    for path in pictures_in(folder):
+        other = found.setdefault(path.stem, path)
+        found[path.stem] = min(path, other, key=lambda one: (one.suffix != ".jpg", one.suffix))
+    return found
+
+
+def _without_ending(picture: str) -> str:
+    path = Path(picture)
+    return path.stem if path.suffix.lower() in PICTURE_ENDINGS else picture

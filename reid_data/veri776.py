@@ -1,12 +1,13 @@
 """VeRi-776 (Liu et al., ECCV 2016): vehicles seen by 20 cameras, asked for by picture."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from reid_data.layout import first_few, locate
-from reid_data.names import named
-from reid_data.parts import assemble, compare_counts, counts_of
-from reid_data.records import Protocol, ReidDataset, Sighting
+from reid_data.layout import Place, first_few
+from reid_data.lists import listed
+from reid_data.names import named, sighting_named
+from reid_data.parts import assemble
+from reid_data.reading import Reading
+from reid_data.records import Inventory, ReidDataset, Sighting
 
 PARTS = {
     "image_train": "name_train.txt",
@@ -16,11 +17,20 @@ PARTS = {
 """Folder of each part -> the list of its files, which some copies of the data set lack."""
 
 FOLDER_NAMES = ("VeRi", "veri", "VeRi-776")
-KNOWN_COUNTS = {"training": 37_778, "query": 1_678, "gallery": 11_579}
-"""Pictures of 576 training and 200 test vehicles."""
+PLACE = Place(needed=tuple(PARTS), names=FOLDER_NAMES)
+KNOWN_COUNTS = {
+    "training": 37_778,
+    "query": 1_678,
+    "gallery": 11_579,
+    "training identities": 576,
+    "test identities": 200,
+    "cameras": 20,
+}
+
+_EXAMPLE = "0001_c001_00016450_0.jpg"
 
 
-def load(root: Path, *, name: str = "veri776") -> ReidDataset:
+def read(root: Path, *, name: str = "veri776") -> Inventory:
     """Read the three folders of VeRi-776.
 
     File names are ``0001_c001_00016450_0.jpg``: identity 1, camera 1. Where the lists of file
@@ -35,26 +45,49 @@ def load(root: Path, *, name: str = "veri776") -> ReidDataset:
         name: what the data set is called in results.
 
     Raises:
-        ValueError: If the root, a folder or a listed picture is missing, a folder has no picture,
-            no file name can be read, or an identity is in both the training and the test part.
+        ValueError: If the root or a folder is missing, a folder has no picture, or no file name
+            or a line of a list cannot be read.
     """
-    folder = locate(root, name=name, below=FOLDER_NAMES, needed=tuple(PARTS))
+    folder = PLACE.locate(root, name=name)
     train, query, gallery = (_part(folder / part, folder / names) for part, names in PARTS.items())
-    dataset = assemble(name, train=train, query=query, gallery=gallery, protocol=Protocol())
-    compare_counts(folder, counts_of(dataset), called="VeRi-776", known=KNOWN_COUNTS)
-    return dataset
+    return Inventory(
+        name,
+        "VeRi-776",
+        folder,
+        train=train.sightings,
+        query=query.sightings,
+        gallery=gallery.sightings,
+        known=KNOWN_COUNTS,
+        remarks=train.remarks + query.remarks + gallery.remarks,
+    )
 
 
-def _part(folder: Path, listing: Path) -> Sequence[Sighting]:
+def load(root: Path, *, name: str = "veri776") -> ReidDataset:
+    """The data set of ``read``, checked.
+
+    Args:
+        root: as ``read`` takes it.
+        name: what the data set is called in results.
+
+    Raises:
+        ValueError: If it cannot be read, a listed picture does not exist, a part has none left, or
+            an identity is in both the training and the test part.
+    """
+    return assemble(read(root, name=name))
+
+
+def _part(folder: Path, listing: Path) -> Reading:
     """The pictures of a folder, or of its list where there is one."""
-    found = named(folder, example="0001_c001_00016450_0.jpg")
+    found = named(folder, example=_EXAMPLE)
     if not listing.is_file():
         return found
-    names = set(listing.read_text(encoding="utf-8").split())
-    missing = sorted(names - {sighting.path.name for sighting in found})
-    if missing:
-        raise ValueError(
-            f"{len(missing)} of the {len(names)} pictures in {listing} are not in {folder}"
-            f" ({first_few(missing)}): unpack the data set again."
-        )
-    return [sighting for sighting in found if sighting.path.name in names]
+
+    def sighting_of(line: str) -> Sighting:
+        return sighting_named(folder / line)
+
+    taken = listed(listing, sighting_of, expected=f"a picture such as {_EXAMPLE}")
+    known = {sighting.path.name for sighting in taken.sightings}
+    unlisted = sorted({sighting.path.name for sighting in found.sightings} - known)
+    remark = f"{len(unlisted)} pictures of {folder} are not in {listing.name} and left out: "
+    remarks = (f"{remark}{first_few(unlisted)}.",) if unlisted else ()
+    return Reading(taken.sightings, taken.remarks + remarks)

@@ -14,8 +14,8 @@ from math import ceil, prod
 import torch
 from nni.nas.evaluator.pytorch.lightning import LightningModule
 from torch import Tensor
-from tqdm import tqdm
 
+from reid_data.bars import bar
 from reid_data.datamodule import SplitKind
 from reid_data.randomness import generator_of
 from reid_data.twin_split import TwinShares
@@ -158,7 +158,7 @@ class RandomOneShotModule(SinglePathModule):
         generator = generator_of(self._seed, _SETTLED, self.trainer.max_epochs - 1)
         paths = different_paths(self._choices, self._settings.samples, generator)
         scores = []
-        for path in tqdm(paths, desc="scoring paths of the supernet", unit="path"):
+        for path in bar(paths, total=len(paths), desc="scoring paths of the supernet", unit="path"):
             self._stand_on(path)
             scores.append(self._score())
         ranked = sorted(range(len(paths)), key=lambda i: -scores[i])  # the first drawn of equals

@@ -24,8 +24,8 @@ from experiments.device import use_threads
 from experiments.provenance import provenance
 from experiments.recipe import Recipe
 from experiments.recipes import vehicles
-from experiments.run import test
 from experiments.startup import prepare
+from experiments.testing import test
 from experiments.train import TrainingEpoch, network_of, train
 from nas_space.genotype import PUBLISHED
 from nas_space.heads import EmbeddingNetwork
@@ -106,7 +106,7 @@ def measure(name: str, *, epochs: int, seed: int) -> list[dict[str, Any]]:
     rows = []
     for feature in ("pooled", "normalised"):
         network.feature = feature
-        found = test(network, dataset, recipe)
+        (found,) = test(network, dataset, recipe).repeats
         row = {
             "variant": name,
             "epochs": epochs,

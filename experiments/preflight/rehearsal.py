@@ -10,7 +10,7 @@ import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -137,9 +137,9 @@ def findings(
     tried = points(readable)
     good, refused = refusals(tried, partial(resolve, recipe))
     recipes = [resolve(recipe, point) for point in good]
-    parts = [] if elsewhere else sorted({(found.data.name, found.data.part) for found in recipes})
-    said += refused if elsewhere else [*refused, *_missing(parts), *_devices(recipes)]
-    datasets = list(dict.fromkeys(name for name, _ in parts))
+    data = () if elsewhere else {found.data for found in recipes}
+    said += refused if elsewhere else [*refused, *_missing(data), *_devices(recipes)]
+    datasets = sorted({name for one in data for name in (one.name, one.target) if name})
     return Findings(list(dict.fromkeys(said)), len(tried) if space else 0, datasets)
 
 
@@ -179,27 +179,22 @@ def _readable(space: Any) -> tuple[list[str], dict[str, Any]]:
     return said, readable
 
 
-def _missing(parts: Sequence[tuple[str, Any]]) -> list[str]:
+def _missing(data: Iterable[Any]) -> list[str]:
     """A sentence on each data set that is not there or not as it should be.
 
     Args:
-        parts: names of data sets, and what of them is trained on.
+        data: the ``data`` of recipes.
     """
-    from reid_data.catalog import load_dataset
+    from experiments.data import data_of
     from reid_data.synthetic import EMBEDDED
 
-    def load(name: str, part: Any) -> None:
-        if not load_dataset(name, part=part).query:
-            raise ValueError(
-                f"The data set '{name}' has no query pictures to test on where data.part is"
-                f" '{part}': set data.part to 'train' or 'trainval'."
-            )
-
     # That an embedded set has its usual part is known without drawing it.
-    looked_for = [
-        (name, part) for name, part in parts if name not in EMBEDDED or part != "trainval"
-    ]
-    said = [_sentence(partial(load, part=part), name) for name, part in looked_for]
+    looked_for = {
+        (one.name, one.part, one.target or ""): one
+        for one in data
+        if {one.name, one.target or one.name} - set(EMBEDDED) or one.part != "trainval"
+    }
+    said = [_sentence(data_of, looked_for[key]) for key in sorted(looked_for)]
     return [sentence for sentence in said if sentence is not None]
 
 

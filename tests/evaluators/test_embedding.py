@@ -56,9 +56,11 @@ def test_each_picture_is_embedded_by_itself_in_order(
     assert got.cameras.tolist() == [s.camera for s in sightings]
 
 
-@pytest.mark.parametrize("chunk", [1, 4, 11, 100])
-def test_chunks_do_not_change_the_features(sightings: list[Sighting], chunk: int) -> None:
-    got = embed_small(network(), sightings, chunk=chunk, batch_size=3)
+@pytest.mark.parametrize("cached", [True, False])
+def test_features_are_the_same_with_and_without_the_cache(
+    sightings: list[Sighting], *, cached: bool
+) -> None:
+    got = embed_small(network(), sightings, cached=cached, batch_size=3)
     torch.testing.assert_close(got.vectors, one_at_a_time(network(), sightings))
     assert got.identities.tolist() == [s.identity for s in sightings]
 

@@ -1,7 +1,9 @@
 """A drawn gallery holds one picture of every identity, and the score is the mean over the draws."""
 
+import hashlib
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -10,7 +12,17 @@ from hypothesis import strategies as st
 from jaxtyping import Float
 from torch import Tensor
 
-from evaluators.repeats import drawn_galleries, pooled, retrieve_repeated
+from evaluators.metrics import METRICS, metrics_of
+from evaluators.repeats import (
+    Spread,
+    drawn_galleries,
+    evaluated,
+    joined,
+    pooled,
+    retrieve_repeated,
+    spread,
+)
+from evaluators.rerank import retrieve_reranked
 from evaluators.retrieval import Features, Retrieval, retrieve
 from reid_data.randomness import generator_of
 from reid_data.records import Protocol
@@ -59,6 +71,14 @@ def test_a_draw_is_the_same_on_every_machine() -> None:
     galleries = drawn_galleries(identities, repeats=3, seed=0)
     drawn = [gallery.nonzero().squeeze(1).tolist() for gallery in galleries]
     assert drawn == [[0, 4, 8], [1, 4, 8], [0, 4, 7]]
+
+
+def test_the_draws_at_the_size_of_vehicleid_are_the_same_on_every_machine() -> None:
+    """A digest of 10 x 6,493 flags, of 800 identities; written down once, as the draw above."""
+    identities = torch.arange(6_493) % 800
+    galleries = drawn_galleries(identities, repeats=10, seed=0)
+    digest = hashlib.sha256(galleries.numpy().tobytes()).hexdigest()
+    assert digest == "70f95fed82d3d6dde6fc42c4e049f7c2ee7265337ad4d1ceefb40c5864e1799b"
 
 
 def test_draws_differ_by_repeat_and_by_seed_and_earlier_ones_stay() -> None:
@@ -138,6 +158,71 @@ def test_the_pooled_score_is_the_mean_over_the_repeats(identities: Tensor, seed:
     assert len(together.query) == 10 * (len(identities) - len(set(identities.tolist())))
 
 
+def test_two_repeats_have_their_mean_and_the_deviation_of_a_population() -> None:
+    """Ranks 1, 2 and ranks 2, 4: mAP 3/4 and 3/8; half their distance, 3/16, is the deviation.
+
+    Rank-1 is 1/2 and 0: mean 1/4, deviation 1/4. Trapezoid: rank r gives (1/r + 0) / 2, and rank 1
+    gives 1: (1 + 1/4) / 2 = 5/8 and (1/4 + 1/8) / 2 = 3/16; mean 13/32, deviation 7/32.
+    """
+
+    def of(*first: int) -> Retrieval:
+        rank = torch.tensor(first)
+        p = 1 / rank.double()
+        return Retrieval(torch.arange(len(rank)), p, torch.where(rank == 1, 1, p / 2), p, rank, 0)
+
+    got = spread([of(1, 2), of(2, 4)])
+    assert tuple(got) == METRICS
+    assert got == {
+        "mAP": Spread(9 / 16, 3 / 16),
+        "mAP_trapezoid": Spread(13 / 32, 7 / 32),
+        "mINP": Spread(9 / 16, 3 / 16),
+        "rank1": Spread(1 / 4, 1 / 4),
+        "rank5": Spread(1.0, 0.0),
+        "rank10": Spread(1.0, 0.0),
+    }
+    assert spread([of(2, 4)])["mAP"] == Spread(3 / 8, 0.0)
+
+
+@given(some_identities.filter(lambda i: len(set(i.tolist())) < len(i)), seeds)
+def test_the_mean_of_the_spread_is_the_pooled_score(identities: Tensor, seed: int) -> None:
+    repeats = retrieve_repeated(noise(identities), replace(VEHICLEID, seed=seed))
+    means = {name: over.mean for name, over in spread(repeats).items()}
+    assert means == pytest.approx(metrics_of(pooled(repeats)), rel=1e-12)
+
+
+def test_galleries_handed_in_are_used_instead_of_drawn_ones() -> None:
+    features = noise(torch.arange(6).repeat_interleave(4))
+    drawn = drawn_galleries(features.identities, repeats=2, seed=5)
+    got = retrieve_repeated(features, VEHICLEID, galleries=drawn)
+    expected = retrieve_repeated(features, replace(VEHICLEID, repeats=2, seed=5))
+    assert [repeat.mAP for repeat in got] == [repeat.mAP for repeat in expected]
+
+
+def test_each_repeat_is_re_ranked_by_itself() -> None:
+    features = noise(torch.arange(6).repeat_interleave(4))
+    galleries = drawn_galleries(features.identities, repeats=10, seed=0)
+    reranked = retrieve_repeated(features, VEHICLEID, score=partial(retrieve_reranked, k1=5))
+    for gallery, repeat in zip(galleries, reranked, strict=True):
+        rest, drawn = (
+            Features(features.vectors[rows], features.identities[rows], features.cameras[rows])
+            for rows in (~gallery, gallery)
+        )
+        alone = retrieve_reranked(rest, drawn, VEHICLEID, k1=5)
+        assert torch.equal(repeat.average_precision, alone.average_precision)
+
+
+def test_a_protocol_decides_between_one_score_and_one_per_repeat() -> None:
+    query, gallery = (noise(torch.arange(6).repeat_interleave(each)) for each in (1, 3))
+    (single,) = evaluated(query, gallery, replace(VEHICLEID, repeats=0))
+    assert single.mAP == retrieve(query, gallery, replace(VEHICLEID, repeats=0)).mAP
+    both = joined(query, gallery)
+    assert both.identities.tolist() == [*query.identities.tolist(), *gallery.identities.tolist()]
+    got = evaluated(query, gallery, VEHICLEID)
+    assert [repeat.mAP for repeat in got] == [
+        repeat.mAP for repeat in retrieve_repeated(both, VEHICLEID)
+    ]
+
+
 def test_a_perfect_network_scores_1_and_a_collapsed_one_stands_last() -> None:
     identities = torch.arange(4).repeat_interleave(3)
     perfect = features_of(torch.eye(4)[identities], identities.tolist())
@@ -161,5 +246,6 @@ def test_identities_of_one_picture_each_leave_no_query() -> None:
 
 def test_nothing_has_no_mean() -> None:
     none: tuple[Retrieval, ...] = ()
-    with pytest.raises(ValueError, match="no repeat to take the mean of"):
-        pooled(none)
+    for mean in (pooled, spread):
+        with pytest.raises(ValueError, match="no repeat to take the mean of"):
+            mean(none)

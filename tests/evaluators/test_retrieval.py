@@ -5,18 +5,28 @@ cosines: features are drawn from 24 vectors (the corners of the 24-cell, and 0) 
 products are exact in float32, so that ties are exact and frequent.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from itertools import product
 from pathlib import Path
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluators.retrieval import Features, Retrieval, retrieve, retrieve_within
+from evaluators import retrieval
+from evaluators.retrieval import (
+    MARKET_RULES,
+    Features,
+    Retrieval,
+    retrieve,
+    retrieve_blocks,
+    retrieve_within,
+)
+from evaluators.similarity import unit
 from reid_data.records import Protocol
 
 AXES = [
@@ -305,7 +315,9 @@ def test_the_features_handed_in_are_left_as_they_were() -> None:
 def test_within_one_part_vectors_that_are_not_finite_are_counted_and_named() -> None:
     held_out = random_features(20, 7)
     held_out.vectors[13, 0] = float("nan")
-    with pytest.raises(ValueError, match=r"1 of the 20 held-out vectors are not finite.*row 13"):
+    with pytest.raises(
+        ValueError, match=r"1 of the 20 held-out vectors are not finite.*in rows 13 "
+    ):
         retrieve_within(held_out)
 
 
@@ -314,7 +326,9 @@ def test_within_one_part_vectors_that_are_not_finite_are_counted_and_named() -> 
 def test_vectors_that_are_not_finite_are_counted_and_named(wrong: float, side: str) -> None:
     sides = {"query": random_features(20, 7), "gallery": random_features(50, 8)}
     sides[side].vectors[[3, 11], 2] = wrong
-    with pytest.raises(ValueError, match=rf"2 of the \d+ {side} vectors are not finite.*row 3"):
+    with pytest.raises(
+        ValueError, match=rf"2 of the \d+ {side} vectors are not finite.*in rows 3, 11 "
+    ):
         retrieve(sides["query"], sides["gallery"])
 
 
@@ -325,10 +339,196 @@ def test_sides_of_different_networks_are_refused() -> None:
         retrieve(short, random_features(20, 8))
 
 
+@pytest.fixture
+def shapes_unchecked() -> Iterator[None]:
+    """As for users, to whom the annotations are words."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.usefixtures("shapes_unchecked")
 def test_every_vector_needs_an_identity_and_a_camera() -> None:
     whole = random_features(5, 9)
-    with pytest.raises((ValueError, TypeError)):
+    with pytest.raises(ValueError, match="5 vectors, 4 identities and 5 cameras"):
         Features(whole.vectors, whole.identities[:4], whole.cameras)
+
+
+@pytest.mark.usefixtures("shapes_unchecked")
+@pytest.mark.parametrize("dtype", [torch.long, torch.uint8, torch.bool])
+def test_vectors_that_are_not_floating_point_are_refused(dtype: torch.dtype) -> None:
+    whole = random_features(5, 9)
+    with pytest.raises(ValueError, match=f"The vectors are of type {dtype} and a floating point"):
+        Features(whole.vectors.to(dtype), whole.identities, whole.cameras)
+
+
+@pytest.mark.usefixtures("shapes_unchecked")
+@pytest.mark.parametrize("dtype", [torch.float, torch.bool, torch.uint8])
+def test_identities_and_cameras_that_are_no_signed_integers_are_refused(dtype: torch.dtype) -> None:
+    whole = random_features(5, 9)
+    with pytest.raises(ValueError, match=f"The identities are of type {dtype}"):
+        Features(whole.vectors, whole.identities.to(dtype), whole.cameras)
+    with pytest.raises(ValueError, match=f"The cameras are of type {dtype}"):
+        Features(whole.vectors, whole.identities, whole.cameras.to(dtype))
+
+
+def real_features(count: int, seed: int, dimensions: int = 67) -> Features:
+    """Of no exact direction; an identity's pictures are nearer to each other than to others."""
+    generator = torch.Generator().manual_seed(seed)
+    identity = torch.randint(-1, 30, (count,), generator=generator)
+    centres = torch.randn(31, dimensions, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(count, dimensions, generator=generator)
+    return Features(
+        centres[identity + 1] + 2 * noise,
+        identity,
+        torch.randint(0, 3, (count,), generator=generator),
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_real_vectors_have_the_same_scores_in_any_order_and_block(seed: int) -> None:
+    query, gallery = real_features(150, seed), real_features(700, seed + 100)
+    expected = retrieve(query, gallery)
+    generator = torch.Generator().manual_seed(seed)
+    shuffled = chosen(gallery, torch.randperm(700, generator=generator))
+    for block in (1, 2, 16, 33, 1000):
+        same(retrieve(query, shuffled, block=block), expected)
+    asked = torch.randperm(150, generator=generator)
+    got = retrieve(chosen(query, asked), shuffled)
+    place = asked[got.query].argsort()
+    assert torch.equal(asked[got.query][place], expected.query)
+    assert torch.equal(got.average_precision[place], expected.average_precision)
+    assert torch.equal(got.trapezoid[place], expected.trapezoid)
+    assert torch.equal(got.inverse_penalty[place], expected.inverse_penalty)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_junk_among_real_vectors_changes_nothing_wherever_it_lies(seed: int) -> None:
+    query, gallery = real_features(90, seed), real_features(300, seed + 100)
+    junk = with_identity(chosen(query, torch.arange(90)), -1)  # the nearest there can be
+    mixed = joined(gallery, junk)
+    order = torch.randperm(390, generator=torch.Generator().manual_seed(seed))
+    assert columns(retrieve(query, chosen(mixed, order))) == columns(retrieve(query, gallery))
+    got = retrieve(joined(query, junk), gallery)
+    assert columns(got) == columns(retrieve(query, gallery))
+    assert got.queries_skipped == retrieve(query, gallery).queries_skipped
+
+
+def precision_where_relevant_ones_are_less_similar(
+    query: Features, gallery: Features, by: float
+) -> torch.Tensor:
+    """Average precision, of a query after the other, in float64."""
+    cosine = (unit(query.vectors).double() @ unit(gallery.vectors).double().T).tolist()
+    identities, cameras = gallery.identities.tolist(), gallery.cameras.tolist()
+    scores = []
+    for row, i, k in zip(cosine, query.identities.tolist(), query.cameras.tolist(), strict=True):
+        relevant, irrelevant = [], []
+        for value, other, camera in zip(row, identities, cameras, strict=True):
+            if other == i and camera != k:
+                relevant.append(value - by)
+            elif other not in (i, -1):
+                irrelevant.append(value)
+        relevant.sort(reverse=True)
+        ranks = [
+            k + sum(value >= least for value in irrelevant)
+            for k, least in enumerate(relevant, start=1)
+        ]
+        if i > 0 and ranks:
+            scores.append(sum(k / rank for k, rank in enumerate(ranks, 1)) / len(ranks))
+    return torch.tensor(scores, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_float16_scores_as_if_no_cosine_had_moved_by_more_than_a_thousandth(seed: int) -> None:
+    # either cosine of a pair may move by 2 ** -10, so that two may come nearer by 2 ** -9
+    query, gallery = real_features(60, seed), real_features(300, seed + 100)
+    half = Features(gallery.vectors.half(), gallery.identities, gallery.cameras)
+    asked = Features(query.vectors.half(), query.identities, query.cameras)
+    got = retrieve(asked, half).average_precision
+    least, exact, most = (
+        precision_where_relevant_ones_are_less_similar(query, gallery, by)
+        for by in (2**-9, 0, -(2**-9))
+    )
+    assert (got >= least - 1e-12).all()
+    assert (got <= most + 1e-12).all()
+    torch.testing.assert_close(retrieve(query, gallery).average_precision, exact)
+
+
+@pytest.mark.gpu
+def test_a_cuda_device_gives_the_same_scores() -> None:
+    query, gallery = random_features(83, 1), random_features(307, 2)
+    there = [
+        Features(f.vectors.cuda(), f.identities.cuda(), f.cameras.cuda()) for f in (query, gallery)
+    ]
+    for block in (None, 7):
+        got = retrieve(there[0], there[1], block=block)
+        assert got.query.is_cuda
+        same(got, retrieve(query, gallery))
+        same(retrieve(query, there[1], block=block), got)  # the gallery's device does the work
+
+
+def blocks_of(
+    query: Features, gallery: Features, seen: list[list[int]]
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The cosines, of which only the order is left; notes which rows it was asked for."""
+    cosine = unit(query.vectors) @ unit(gallery.vectors).T
+
+    def similarity(rows: torch.Tensor) -> torch.Tensor:
+        seen.append(rows.tolist())
+        return (cosine[rows] - 3) ** 3
+
+    return similarity
+
+
+@given(parts, parts, st.booleans(), st.integers(1, 5))
+def test_any_similarity_is_scored_by_its_order_and_asked_in_blocks(
+    query: list[Picture], gallery: list[Picture], camera_rule: bool, block: int
+) -> None:
+    sides = features([*query, (A, 1, 0)]), features([*gallery, (B, 1, 1)])
+    protocol, seen = Protocol(camera_rule=camera_rule), list[list[int]]()
+    got = retrieve_blocks(*sides, protocol, blocks_of(*sides, seen), block=block)
+    assert columns(got) == columns(retrieve(*sides, protocol))
+    assert [row for rows in seen for row in rows] == got.query.tolist()
+    assert max(len(rows) for rows in seen) <= block
+
+
+def test_a_block_nobody_chose_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    query, gallery = random_features(83, 1), random_features(100, 2)
+    monkeypatch.setattr(retrieval, "BLOCK_CELLS", 750)
+    seen: list[list[int]] = []
+    got = retrieve_blocks(query, gallery, MARKET_RULES, blocks_of(query, gallery, seen))
+    assert max(len(rows) for rows in seen) == 750 // 100
+    monkeypatch.setattr(retrieval, "BLOCK_CELLS", 1)
+    same(retrieve(query, gallery), got)
+
+
+def test_a_bar_counts_every_query_that_may_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    gallery = random_features(100, 2)
+    nowhere = with_identity(random_features(5, 3), 99)  # looks for nothing, and counts as done
+    query = joined(random_features(83, 1), nowhere)
+    bars: list[tuple[str | None, int, list[int]]] = []
+
+    class Bar:
+        def __init__(self, *, total: int, desc: str | None, unit: str) -> None:
+            bars.append((desc, total, []))
+
+        def __enter__(self) -> "Bar":
+            return self
+
+        def __exit__(self, *failure: object) -> None:
+            pass
+
+        def update(self, done: int) -> None:
+            bars[-1][2].append(done)
+
+    monkeypatch.setattr(retrieval, "bar", Bar)
+    retrieve(query, gallery, block=10, progress="scoring")
+    retrieve_within(query)
+    may_ask = int((query.identities > 0).sum())
+    assert [(desc, total, sum(done)) for desc, total, done in bars] == [
+        ("scoring", may_ask, may_ask),
+        (None, 88, 88),
+    ]
 
 
 @pytest.mark.data

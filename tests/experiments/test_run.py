@@ -13,8 +13,8 @@ import pytest
 import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import Tensor
 
-import reid_data.pictures
 from experiments import trial
 from experiments.config import override
 from experiments.diary import Reporter
@@ -27,6 +27,7 @@ from experiments.train import train
 from nas_space.genotype import FIXED, Genotype
 from nas_space.msinet import MSINet
 from reid_data.catalog import load_dataset
+from reid_data.pictures import Pictures
 from reid_data.records import Sighting
 
 SEARCHES = ["tcm", "darts", "gumbel_darts", "proxyless", "enas", "random_one_shot"]
@@ -179,14 +180,14 @@ def test_no_picture_of_query_or_gallery_reaches_a_network_before_the_test(
     tiny: Recipe, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained_first: list[bool] = []
-    decoded = reid_data.pictures.decoded
+    read = Pictures.read
 
-    def watched(path: Path, **size: int) -> Any:
-        if path.parent.name != "bounding_box_train":
-            trained_first.append((tmp_path / "run" / "network.pt").is_file())
-        return decoded(path, **size)
+    def watched(pictures: Pictures, indices: Tensor) -> Tensor:
+        if pictures._paths[0].parent.name != "bounding_box_train":
+            trained_first.extend([(tmp_path / "run" / "network.pt").is_file()] * len(indices))
+        return read(pictures, indices)
 
-    monkeypatch.setattr(reid_data.pictures, "decoded", watched)
+    monkeypatch.setattr(Pictures, "read", watched)
     run(tiny, tmp_path / "run", Reporter())
     tested = len(list((tiny_folder / "query").iterdir()))
     assert len(trained_first) > tested
@@ -278,21 +279,45 @@ def test_a_gallery_that_is_drawn_is_drawn_for_the_test(
     pooled = tuple(s for s in (*given.query, *given.gallery) if s.identity > 0)
     protocol = replace(given.protocol, camera_rule=False, repeats=3)
     drawn = replace(given, query=pooled, gallery=(), protocol=protocol)
-    monkeypatch.setattr("experiments.run.load_dataset", lambda name, part: drawn)
+    monkeypatch.setattr("experiments.data.load_dataset", lambda name, part: drawn)
     run(override(tiny, {"strategy": "random"}), tmp_path / "run", Reporter())
     tested = json.loads((tmp_path / "run" / "test.json").read_text())
     assert (tested["repeats"], tested["queries"]) == (3, 3 * (len(pooled) - 4))
-    assert tested["mAP_deviation"] >= 0
+    assert tested["std"]["mAP"] >= 0
+    splits = json.loads((tmp_path / "run" / "splits.json").read_text())
+    assert [len(gallery) for gallery in splits["galleries"]] == [4, 4, 4]
 
 
 def test_a_data_set_without_queries_is_refused_before_the_search(
     tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = load_dataset(tiny.data.name)
-    monkeypatch.setattr("experiments.run.load_dataset", lambda name, part: replace(given, query=()))
+    monkeypatch.setattr(
+        "experiments.data.load_dataset", lambda name, part: replace(given, query=())
+    )
     with pytest.raises(ValueError, match="no query pictures"):
         run(tiny, tmp_path / "run", Reporter())
     assert not (tmp_path / "run" / "search.pt").exists()
+
+
+def test_a_run_trains_on_its_source_and_is_tested_on_its_target_by_the_targets_rules(
+    tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The source has nothing to test on, as MSMT17 with all of its pictures; the target no rule."""
+    given = load_dataset(tiny.data.name)
+    sets = {
+        "source": replace(given, name="source", query=(), gallery=()),
+        "target": replace(
+            given, name="target", train=(), protocol=replace(given.protocol, camera_rule=False)
+        ),
+    }
+    monkeypatch.setattr("experiments.data.load_dataset", lambda name, part="trainval": sets[name])
+    recipe = override(tiny, {"strategy": "random", "data.name": "source", "data.target": "target"})
+    run(recipe, tmp_path / "run", Reporter())
+    tested = json.loads((tmp_path / "run" / "test.json").read_text())
+    assert (tested["trained_on"], tested["dataset"]) == ("source", "target")
+    assert (tested["train"], tested["query"]) == (len(given.train), len(given.query))
+    assert tested["camera_rule"] is False
 
 
 @pytest.mark.parametrize("field", ["search.epochs", "retrain.epochs", "data.height", "data.images"])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from reid_data.layout import data_root, first_few, in_words
+from reid_data.layout import Place, calls_itself, data_root, first_few, in_words, pictures_in
 
 
 def test_the_argument_comes_before_both_variables(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,3 +34,75 @@ def test_a_list_is_said_as_a_sentence_has_it() -> None:
     assert in_words(["query"]) == "query"
     assert in_words(["query", "gallery"]) == "query and gallery"
     assert in_words(["train", "query", "gallery"]) == "train, query and gallery"
+
+
+@pytest.mark.parametrize(
+    ("folder", "called"),
+    [
+        ("Market-1501-v15.09.15", True),
+        ("market1501", True),
+        ("MARKET_1501 (copy)", True),
+        ("market", False),
+        ("my-market1501", False),
+        ("Market-1502", False),
+    ],
+)
+def test_a_folder_calls_itself_by_letters_and_digits_alone(folder: str, called: bool) -> None:
+    assert calls_itself(Path("/data") / folder, "market1501") == called
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for folder in ("ours/b", "ours/a", "ours/.hidden/deep", "else/a", "a", "ours"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "list").touch()
+    return tmp_path
+
+
+def test_the_root_comes_first_and_then_the_usual_names_in_their_order(tree: Path) -> None:
+    place = Place(needed=["list"], names=["ours/b", "ours/a", "nothing", "a"])
+    assert place.find(tree) == [tree / "ours/b", tree / "ours/a", tree / "a"]
+    assert place.find(tree / "a") == [tree / "a"]
+    assert place.locate(tree, name="x") == tree / "ours/b"
+
+
+def test_any_name_is_looked_for_in_the_sorted_order(tree: Path) -> None:
+    place = Place(needed=["list"], names=["ours/*"])
+    assert place.find(tree) == [tree / f"ours/{name}" for name in ("a", "b")]
+
+
+def test_a_name_is_known_from_the_middle_of_it(tree: Path) -> None:
+    place = Place(needed=["list"], names=["ours/a"])
+    (tree / "ours" / "list").unlink()
+    assert place.find(tree / "ours") == [tree / "ours/a"]
+    assert place.find(tree / "else") == []  # its folder a is nobody's usual name
+
+
+def test_a_folder_is_usual_by_the_end_of_its_way(tree: Path) -> None:
+    place = Place(needed=["list"], names=["ours/*", "a"])
+    assert place.is_usual(tree / "ours/b")
+    assert place.is_usual(tree / "else/a")
+    assert not place.is_usual(tree / "else")
+
+
+def test_all_that_is_needed_has_to_be_there_and_half_of_it_is_told_apart(tree: Path) -> None:
+    (tree / "a" / "pictures").mkdir()
+    place = Place(needed=["list", "pictures", "readme", "licence"], names=["a", "ours"])
+    assert place.find(tree) == []
+    assert place.is_half_there(tree / "a")
+    assert not place.is_half_there(tree / "ours")
+    assert not Place(needed=["list"], names=[]).is_half_there(tree / "ours")
+
+
+def test_two_ways_to_one_folder_are_one(tree: Path) -> None:
+    (tree / "link").symlink_to(tree / "a")
+    assert Place(needed=["list"], names=["link", "a"]).find(tree) == [tree / "link"]
+
+
+def test_pictures_are_files_with_an_ending_that_are_not_hidden(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.JPG", "c.jpeg", "d.PNG", "._a.jpg", ".jpg", "Thumbs.db", "e.gif"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "lost.png").symlink_to(tmp_path / "nowhere")
+    names = sorted(path.name for path in pictures_in(tmp_path))
+    assert names == ["a.jpg", "b.JPG", "c.jpeg", "d.PNG", "lost.png"]  # a lost one will be missed

@@ -1,19 +1,19 @@
 """A list gives every picture once, or one sentence on what is wrong with it."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from reid_data.lists import listed
+from reid_data.lists import listed, whole_number
+from reid_data.reading import Reading
 from reid_data.records import Sighting
 
 
-def read(lines: str, folder: Path) -> list[Sighting]:
-    """Lines ``picture identity``; pictures a and b exist."""
-    for name in ("a", "b"):
-        (folder / name).touch()
+def read(lines: str, folder: Path) -> Reading:
+    """Lines ``picture identity``."""
     listing = folder / "list.txt"
-    listing.write_text(lines)
+    listing.write_bytes(lines.encode())
 
     def sighting_of(line: str) -> Sighting:
         picture, identity = line.split()
@@ -23,18 +23,27 @@ def read(lines: str, folder: Path) -> list[Sighting]:
 
 
 def test_pictures_come_in_the_order_of_the_list(tmp_path: Path) -> None:
-    assert [(s.path.name, s.identity) for s in read("\nb 3\n\na 5\n", tmp_path)] == [
-        ("b", 3),
-        ("a", 5),
-    ]
+    found = read("\nb 3\n\na 5\n", tmp_path)
+    assert [(s.path.name, s.identity) for s in found.sightings] == [("b", 3), ("a", 5)]
+    assert found.remarks == ()
 
 
-def test_a_picture_listed_twice_counts_once_and_is_named(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("last", ["", "{end}", "{end}{end}", "{end}  \t{end}"])
+def test_a_line_ends_as_unix_or_windows_has_it(
+    tmp_path: Path, end: str, mark: str, last: str
 ) -> None:
-    assert len(read("b 3\na 5\nb 3\nb 3\n", tmp_path)) == 2
-    assert "2 lines of" in caplog.text
-    assert caplog.text.rstrip().endswith("repeat a picture, which counts once: b, b")
+    found = read(f"{mark}b 3{end} a 5 {last.format(end=end)}", tmp_path)
+    assert found == read("b 3\na 5", tmp_path)
+
+
+def test_a_picture_listed_twice_counts_once_and_is_named(tmp_path: Path) -> None:
+    found = read("b 3\na 5\nb 3\nb 3\n", tmp_path)
+    assert len(found.sightings) == 2
+    assert found.remarks == (
+        f"2 lines of {tmp_path / 'list.txt'} repeat a picture, which counts once: b, b.",
+    )
 
 
 def test_a_picture_that_shows_two_identities_is_refused(tmp_path: Path) -> None:
@@ -42,9 +51,18 @@ def test_a_picture_that_shows_two_identities_is_refused(tmp_path: Path) -> None:
         read("b 3\na 5\nb 4\n", tmp_path)
 
 
-def test_a_picture_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"1 of the 2 pictures in .* do not exist \(.*c\): unpack"):
-        read("a 5\nc 3\n", tmp_path)
+@pytest.mark.parametrize("words", ["", "-1", "+1", "1.0", "1_000", "one", "٣"])
+def test_a_number_of_a_list_has_digits_only(words: str) -> None:
+    assert whole_number("007") == 7
+    with pytest.raises(ValueError, match=f"'{re.escape(words)}' is not a whole number"):
+        whole_number(words)
+
+
+def test_a_list_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    listing = tmp_path / "list.txt"
+    listing.write_bytes("a 5\n".encode("utf-16"))
+    with pytest.raises(ValueError, match=r"list\.txt is not UTF-8 text \(byte 0\): save it"):
+        listed(listing, lambda line: Sighting(1, 1, Path(line)), expected="nothing")
 
 
 def test_a_line_that_cannot_be_read_is_quoted(tmp_path: Path) -> None:

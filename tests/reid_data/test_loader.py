@@ -1,5 +1,6 @@
 """An epoch depends on its number alone, so that a run that broke off can go on."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,8 @@ def loader(
     seed: int = 0,
     twin: Twin = Twin.TRAIN,
     augmentation: Augmentation | None = None,
+    device: str = "cpu",
+    workers: int = 0,
 ) -> BatchLoader:
     return BatchLoader(
         pictures,
@@ -54,6 +57,8 @@ def loader(
         augmentation=augmentation or Augmentation(pad=2),
         twin=twin,
         seed=seed,
+        device=torch.device(device),
+        workers=workers,
     )
 
 
@@ -151,3 +156,54 @@ def test_a_still_pass_shows_every_picture_once_as_it_is_and_begins_no_epoch(
     expected = [LABELS[sighting.identity] for sighting in sightings]
     assert torch.cat([batch.identities for batch in shown]).tolist() == expected
     assert same(list(batches), list(loader(pictures, sightings)))
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+@pytest.mark.parametrize("cached", [True, False])
+def test_neither_workers_nor_the_cache_change_a_batch(
+    pictures: Pictures, sightings: tuple[Sighting, ...], workers: int, *, cached: bool
+) -> None:
+    other = Pictures(sightings, height=8, width=8, cached=cached)
+    alone, helped = loader(pictures, sightings), loader(other, sightings, workers=workers)
+    for _ in range(2):
+        assert same(list(alone), list(helped))
+
+
+def test_a_pass_that_is_left_leaves_no_thread_behind(
+    pictures: Pictures, sightings: tuple[Sighting, ...]
+) -> None:
+    before = threading.active_count()
+    batches = iter(loader(pictures, sightings, workers=2))
+    next(batches)
+    assert threading.active_count() > before
+    del batches
+    assert threading.active_count() == before
+
+
+def test_what_fails_in_a_worker_reaches_the_caller(tmp_path: Path) -> None:
+    sightings = [Sighting(10 * (i % 3 + 1), 1, tmp_path / f"{i}.png") for i in range(6)]
+    for sighting in sightings:
+        Image.new("RGB", (8, 8)).save(sighting.path)
+    pictures = Pictures(sightings, height=8, width=8, cached=False)
+    sightings[4].path.unlink()
+    with pytest.raises(ValueError, match=r"cannot be read: .*4\.png"):
+        list(loader(pictures, tuple(sightings), workers=2))
+
+
+def test_a_negative_number_of_workers_is_refused(
+    pictures: Pictures, sightings: tuple[Sighting, ...]
+) -> None:
+    with pytest.raises(ValueError, match="-1 workers were asked for: give 0 or more"):
+        loader(pictures, sightings, workers=-1)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_of_a_device_are_those_of_the_processor(
+    pictures: Pictures, sightings: tuple[Sighting, ...], workers: int
+) -> None:
+    there = list(loader(pictures, sightings, device="cuda", workers=workers))
+    for here, batch in zip(loader(pictures, sightings), there, strict=True):
+        assert batch.images.is_cuda
+        torch.testing.assert_close(batch.images.cpu(), here.images)
+        assert batch.identities.tolist() == here.identities.tolist()

@@ -117,7 +117,66 @@ def test_only_a_folder_that_calls_itself_market_1501_must_have_its_counts(
     warned: bool,
 ) -> None:
     market1501.load(market_folder(tmp_path / folder))
-    assert ("2 training, 1 query and 1 gallery pictures where" in caplog.text) == warned
+    wrong = (
+        "has 2 instead of 12,936 training pictures, 1 instead of 3,368 query pictures, 1 instead of"
+        " 15,913 gallery pictures, 1 instead of 751 training identities, 1 instead of 750 test"
+        " identities and 2 instead of 6 cameras: its scores cannot be compared with published ones"
+    )
+    assert (wrong in caplog.text) == warned
+
+
+@pytest.mark.parametrize(
+    ("folder", "layout"),
+    [
+        ("Market-1501-v15.09.15", "Market-1501 v15.09.15"),
+        ("market_1501", "Market-1501"),
+        ("mine", "Market-1501's layout"),
+    ],
+)
+def test_the_layout_says_the_version_that_the_folder_states(
+    tmp_path: Path, market_folder: MarketFolder, folder: str, layout: str
+) -> None:
+    assert market1501.load(market_folder(tmp_path / folder)).layout == layout
+
+
+def test_a_link_is_called_what_it_is_called_and_what_it_leads_to(
+    tmp_path: Path, market_folder: MarketFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = market_folder(tmp_path / "Market-1501-v15.09.15")
+    (tmp_path / "link").symlink_to(place)
+    assert market1501.read(tmp_path / "link").known == market1501.KNOWN_COUNTS
+    monkeypatch.chdir(place)
+    assert market1501.read(Path()).known == market1501.KNOWN_COUNTS
+    place.rename(tmp_path / "elsewhere")
+    (tmp_path / "market1501").symlink_to(tmp_path / "elsewhere")
+    assert market1501.read(tmp_path / "market1501").known == market1501.KNOWN_COUNTS
+    assert not market1501.read(tmp_path / "elsewhere").known
+
+
+def test_hidden_files_and_folders_are_no_pictures(
+    tmp_path: Path, market_folder: MarketFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    market_folder(tmp_path)
+    for hidden in ("._0001_c1s1_000001_00.jpg", ".DS_Store", "Thumbs.db", "desktop.ini"):
+        (tmp_path / "bounding_box_train" / hidden).touch()
+    (tmp_path / "bounding_box_train" / "0001_c9.jpg").mkdir()
+    assert len(market1501.load(tmp_path).train) == 2
+    assert not caplog.records
+
+
+def test_reading_drops_and_refuses_nothing(tmp_path: Path, market_folder: MarketFolder) -> None:
+    junk, distractor, both = "-1_c1s1_000001_00.jpg", "0000_c1s1_000001_00.jpg", "0002_c1.jpg"
+    names = [junk, distractor, both]
+    folder = market_folder(tmp_path, train=names, query=names, gallery=names)
+    (folder / "query" / both).unlink()
+    (folder / "query" / both).symlink_to(folder / "nothing")
+    inventory = market1501.read(folder)
+    for part in (inventory.train, inventory.query, inventory.gallery):
+        assert [sighting.identity for sighting in part] == [-1, 0, 2]
+    with pytest.raises(
+        ValueError, match=r"1 of the 4 pictures of market1501 do not exist \(.*0002"
+    ):
+        market1501.load(folder)
 
 
 @pytest.mark.data

@@ -1,5 +1,6 @@
 """MSMT17's lists number both parts from 0; here nobody shares a number."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -76,17 +77,100 @@ def test_other_counts_than_the_known_ones_are_logged(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     msmt17.load(folder)
-    assert "3 training, 1 query and 1 gallery pictures where MSMT17 has 32621" in caplog.text
+    assert "has 3 instead of 32,621 training pictures, 1 instead of 11,659 query" in caplog.text
+    assert "1 instead of 3,060 test identities and 5 instead of 15 cameras: its" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("part", "found"),
+    [
+        # 30,248 + 2,373 = 32,621; 32,621 + 11,659 + 82,161 = 126,441; 1,041 + 3,060 = 4,101
+        ("train", "2 instead of 30,248 training pictures, 1 instead of 11,659 query pictures"),
+        ("trainval", "3 instead of 32,621 training pictures, 1 instead of 11,659 query pictures"),
+        ("all", "5 instead of 126,441 training pictures, 3 instead of 4,101 training identities"),
+    ],
+)
+def test_every_training_part_has_known_counts_of_its_own(
+    folder: Path, part: str, found: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    msmt17.load(folder, part=part)
+    assert found in caplog.text
+
+
+@pytest.mark.parametrize("part", ["train", "trainval", "all"])
+def test_the_known_counts_give_no_warning(
+    folder: Path, part: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = {"query": 1, "gallery": 1, "test identities": 1, "cameras": 5}
+    known = {
+        "train": {"training": 2, "training identities": 2, **test, "cameras": 4},
+        "trainval": {"training": 3, "training identities": 2, **test},
+        "all": {"training": 5, "training identities": 3, "query": 0, "gallery": 0, "cameras": 5},
+    }
+    monkeypatch.setattr(msmt17, "KNOWN_COUNTS", known)
+    msmt17.load(folder, part=part)
+    assert "instead of" not in caplog.text
+
+
+def test_the_layout_says_edition_and_training_part(folder: Path, edition: str) -> None:
+    assert msmt17.load(folder).layout == f"MSMT17 {edition}, trained on trainval"
+    assert msmt17.load(folder, part="all").layout == f"MSMT17 {edition}, trained on all"
+
+
+def test_a_list_saved_on_windows_with_a_blank_line_and_a_blank_in_a_path(
+    folder: Path, edition: str
+) -> None:
+    expected = msmt17.load(folder)
+    test = folder / {"V1": "test", "V2": "mask_test_v2"}[edition]
+    (test / "0000").rename(test / "a folder")
+    lines = [line.replace("0000/", "a folder/") for line in LISTS["list_query.txt"]]
+    text = "\ufeff" + "\r\n".join([*lines, "", "  "]) + "\r\n\r\n"
+    (folder / "list_query.txt").write_bytes(text.encode())
+    gallery = (folder / "list_gallery.txt").read_text().replace("0000/", "a folder/")
+    (folder / "list_gallery.txt").write_text(gallery)
+    found = msmt17.load(folder)
+    assert found.train == expected.train
+    assert [(s.identity, s.camera) for s in found.query] == [
+        (s.identity, s.camera) for s in expected.query
+    ]
+    assert found.query[0].path.parent.name == "a folder"
+
+
+def test_reading_does_not_look_for_the_pictures(folder: Path, edition: str) -> None:
+    train = folder / {"V1": "train", "V2": "mask_train_v2"}[edition]
+    before = msmt17.read(folder)
+    shutil.rmtree(train)
+    train.mkdir()
+    assert msmt17.read(folder) == before
+
+
+def test_the_order_of_the_lines_makes_no_difference(folder: Path) -> None:
+    expected = msmt17.load(folder)
+    for name in LISTS:
+        lines = (folder / name).read_text().splitlines()
+        (folder / name).write_text("\n".join(reversed(lines)))
+    assert msmt17.load(folder) == expected
 
 
 def test_a_listed_file_that_is_missing_is_named(folder: Path, edition: str) -> None:
     train = {"V1": "train", "V2": "mask_train_v2"}[edition]
     (folder / train / "0001/0001_000_14_n_1.jpg").unlink()
-    with pytest.raises(ValueError, match=r"1 of the 2 pictures in .*list_train.* \(.*_14_n_1\.jpg"):
+    with pytest.raises(
+        ValueError, match=r"1 of the 5 pictures of msmt17_v[12] .* \(.*_14_n_1\.jpg\): un"
+    ):
         msmt17.load(folder)
 
 
-@pytest.mark.parametrize("line", ["0000/0000_000_01_x.jpg", "0000/0000.jpg 0", "a_b_c.jpg zero"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "0000/0000_000_01_x.jpg",
+        "0000/0000.jpg 0",
+        "a_b_c.jpg zero",
+        "0000/0000_000_02_x.jpg -1",
+        "0000/0000_000_x_y.jpg 0",
+    ],
+)
 def test_a_line_that_cannot_be_read_is_named(folder: Path, line: str) -> None:
     (folder / "list_query.txt").write_text(f"\n{line}\n")
     with pytest.raises(ValueError, match=f"Line 2 of .*list_query.txt is '{line}'"):

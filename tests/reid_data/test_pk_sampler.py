@@ -91,6 +91,12 @@ def test_an_epoch_can_be_made_again(
     assert sampler.batches(epoch) == again.batches(epoch)
 
 
+def test_an_epoch_is_the_same_on_every_machine() -> None:
+    # Chunks 2, 1, 1, 1: m = 2 needs 4 of them, 2 + 1 + 1 + 1; m = 3 would need 6 and there are 5.
+    sampler = PKSampler([5, 5, 5, 7, 7, 2, 2, 9], identities=2, images=2, seed=3)
+    assert sampler.batches(4) == [(1, 2, 7, 7), (0, 1, 6, 5)]
+
+
 def test_epochs_and_seeds_differ() -> None:
     labels = labels_with([8] * 12)
     made = [

@@ -1,5 +1,6 @@
 """Augmentation draws anew for every picture what it may, and nothing else."""
 
+import hashlib
 import math
 from collections.abc import Callable, Iterator
 
@@ -9,21 +10,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torchvision.transforms import functional as tv
+from torchvision.transforms.v2 import functional as v2
 
-from reid_data.transforms import (
+from reid_data.transforms import Augmentation, augment, augmented, draw, normalise
+from reid_data.whole_batch import (
     ERASED_FILL,
     IMAGENET_MEAN,
     IMAGENET_STD,
-    Augmentation,
-    augment,
     cropped,
+    erased,
     flipped,
-    normalise,
 )
 
 NOTHING = Augmentation(flip=0, pad=0, erasing=0)
 sizes = st.tuples(st.integers(1, 5), st.integers(1, 24), st.integers(1, 24))
 seeds = st.integers(0, 2**31)
+
+
+augmentations = st.builds(
+    Augmentation,
+    flip=st.sampled_from([0.0, 0.5, 1.0]),
+    pad=st.integers(0, 30),
+    erasing=st.sampled_from([0.0, 0.5, 1.0]),
+)
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -79,6 +88,69 @@ def test_one_generator_gives_one_result_and_the_pictures_stay(
     assert torch.equal(images, kept)
     assert first.shape == images.shape
     assert first.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("seed", "size", "augmentation", "digest"),
+    [
+        (0, (64, 256, 128), Augmentation(), "0724a6bfdd82262f"),
+        (1, (64, 64, 32), Augmentation(pad=4, erasing=0), "41cfdce6d877f989"),
+        (2, (16, 33, 17), Augmentation(flip=0.3, pad=20, erasing=1), "19e24b6b6ca2eb02"),
+    ],
+)
+def test_a_seed_gives_the_bits_that_published_runs_were_trained_on(
+    seed: int, size: tuple[int, int, int], augmentation: Augmentation, digest: str
+) -> None:
+    # Digests of the first version, which went over the whole batch once per step.
+    generator, (count, height, width) = seeded(seed), size
+    shape = (count, 3, height, width)
+    images = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
+    x = augment(images, augmentation, generator)
+    assert hashlib.sha256(x.numpy().tobytes()).hexdigest()[:16] == digest
+
+
+@given(sizes, augmentations, seeds)
+def test_one_picture_after_another_gives_the_bits_of_the_whole_batch(
+    size: tuple[int, int, int], augmentation: Augmentation, seed: int
+) -> None:
+    images = noise(*size)
+    drawn = draw(*size, augmentation, seeded(seed))
+    expected = images
+    if drawn.flip is not None:
+        expected = flipped(expected, drawn.flip)
+    if drawn.window is not None:
+        expected = cropped(expected, drawn.pad, *drawn.window.T)
+    expected = normalise(expected)
+    if drawn.rectangles is not None:
+        expected = erased(expected, drawn.rectangles)
+    assert torch.equal(augmented(images, drawn), expected)
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.4])
+def test_with_the_numbers_drawn_it_is_torchvisions_pipeline(jitter: float) -> None:
+    size = (32, 48, 24)
+    augmentation = Augmentation(brightness=jitter, contrast=jitter, saturation=jitter)
+    images, drawn = noise(*size), draw(*size, augmentation, seeded(5))
+    assert drawn.flip is not None
+    assert drawn.window is not None
+    assert drawn.rectangles is not None
+    for i, got in enumerate(augmented(images, drawn)):
+        image = v2.horizontal_flip(images[i]) if drawn.flip[i] else images[i]
+        image = v2.crop(v2.pad(image, [10]), *drawn.window[i].tolist(), 48, 24)
+        image = v2.to_dtype(image, torch.float32, scale=True)
+        for adjust, factors in (
+            (v2.adjust_brightness, drawn.brightness),
+            (v2.adjust_contrast, drawn.contrast),
+            (v2.adjust_saturation, drawn.saturation),
+        ):
+            image = image if factors is None else adjust(image, float(factors[i]))
+        image = v2.normalize(image, list(IMAGENET_MEAN), list(IMAGENET_STD))
+        top, left, h, w = drawn.rectangles[i].tolist()
+        image = v2.erase(image, top, left, h, w, torch.tensor(ERASED_FILL)[:, None, None])
+        # torchvision's grey weights have four digits, 0.2989 for 0.299.
+        torch.testing.assert_close(got, image, atol=5e-3 if jitter else 1e-6, rtol=0)
+    assert (drawn.rectangles[:, 2] > 0).any()
+    assert (drawn.rectangles[:, 2] == 0).any()
 
 
 @given(sizes)
@@ -218,9 +290,11 @@ def test_impossible_settings_are_refused(
 
 
 @pytest.mark.gpu
-def test_a_device_gives_what_the_processor_gives() -> None:
+@pytest.mark.parametrize(
+    "augmentation", [Augmentation(), Augmentation(brightness=0.4, contrast=0.4, saturation=0.3)]
+)
+def test_a_device_gives_what_the_processor_gives(augmentation: Augmentation) -> None:
     images = noise(16, 64, 32)
-    augmentation = Augmentation(brightness=0.4, contrast=0.4, saturation=0.3)
     there = augment(images.cuda(), augmentation, seeded(0))
     assert there.is_cuda
     torch.testing.assert_close(there.cpu(), augment(images, augmentation, seeded(0)))

@@ -87,11 +87,13 @@ def test_only_the_test_list_that_is_asked_for_has_to_be_there(folder: Path) -> N
 
 def test_a_listed_picture_that_is_missing_is_named(folder: Path) -> None:
     (folder / "image" / "0000022.jpg").unlink()
-    with pytest.raises(ValueError, match=r"1 of the 3 pictures in .*list_800.* \(.*0000022\.jpg"):
+    with pytest.raises(
+        ValueError, match=r"1 of the 6 pictures of vehicleid_800 .* \(.*0000022\.jpg\): un"
+    ):
         vehicleid.load(folder)
 
 
-@pytest.mark.parametrize("line", ["0000020", "0000020 red", "0000020 30 1"])
+@pytest.mark.parametrize("line", ["0000020", "0000020 red", "0000020 30 1", "0000020 -1"])
 def test_a_line_that_cannot_be_read_is_named(folder: Path, line: str) -> None:
     (folder / "train_test_split" / "train_list.txt").write_text(f"0000010 7\n\n{line}\n")
     with pytest.raises(ValueError, match=f"Line 3 of .*train_list.txt is '{line}' where a picture"):
@@ -104,7 +106,7 @@ def test_an_identity_in_both_lists_is_refused(folder: Path) -> None:
         vehicleid.load(folder)
 
 
-@pytest.mark.parametrize("part", ["training", "test"])
+@pytest.mark.parametrize("part", ["training", "test", "training identities", "test identities"])
 @pytest.mark.parametrize("size", vehicleid.SIZES)
 def test_one_picture_more_or_less_than_known_is_a_warning(
     folder: Path,
@@ -113,22 +115,50 @@ def test_one_picture_more_or_less_than_known_is_a_warning(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    test = {800: 3, 1600: 4, 2400: 5}
-    monkeypatch.setattr(vehicleid, "KNOWN_TRAIN", 3)
-    monkeypatch.setattr(vehicleid, "KNOWN_TESTS", test)
+    counts = {
+        "training": 3,
+        "test": {800: 3, 1600: 4, 2400: 5}[size],
+        "training identities": 2,
+        "test identities": {800: 2, 1600: 2, 2400: 3}[size],
+    }
+    monkeypatch.setattr(vehicleid, "KNOWN_COUNTS", {size: counts})
     vehicleid.load(folder, size=size)
-    assert "VehicleID has" not in caplog.text
-    if part == "training":
-        monkeypatch.setattr(vehicleid, "KNOWN_TRAIN", 2)
-    else:
-        monkeypatch.setattr(vehicleid, "KNOWN_TESTS", test | {size: test[size] + 1})
+    assert "instead of" not in caplog.text
+    monkeypatch.setattr(vehicleid, "KNOWN_COUNTS", {size: counts | {part: counts[part] - 1}})
     vehicleid.load(folder, size=size)
-    assert f"3 training and {test[size]} test pictures where VehicleID has" in caplog.text
+    assert f"{counts[part]} instead of {counts[part] - 1} {part}" in caplog.text
 
 
-@pytest.mark.parametrize(("size", "known"), [(800, 6493), (1600, 13377), (2400, 19777)])
+@pytest.mark.parametrize(("size", "known"), [(800, "6,493"), (1600, "13,377"), (2400, "19,777")])
 def test_the_counts_are_those_the_data_set_is_known_by(
-    folder: Path, size: int, known: int, caplog: pytest.LogCaptureFixture
+    folder: Path, size: int, known: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     vehicleid.load(folder, size=size)
-    assert f"where VehicleID has 113346 and {known}: its scores cannot be" in caplog.text
+    assert f"3 instead of 113,346 training pictures, {size // 800 + 2} instead" in caplog.text
+    assert f" instead of {known} test pictures, 2 instead of 13,164 training iden" in caplog.text
+    assert f" instead of {size:,} test identities: its scores cannot be" in caplog.text
+
+
+@pytest.mark.parametrize("ending", [".JPG", ".jpeg", ".png"])
+def test_whatever_ending_a_picture_has_the_list_names_it_without(folder: Path, ending: str) -> None:
+    (folder / "image" / "0000022.jpg").rename(folder / "image" / f"0000022{ending}")
+    assert vehicleid.load(folder).query[0].path.name == f"0000022{ending}"
+
+
+def test_a_jpg_comes_before_other_endings_and_hidden_files_do_not_count(folder: Path) -> None:
+    for name in ("0000022.JPG", "0000022.png", "._0000022.jpg", "Thumbs.db"):
+        (folder / "image" / name).touch()
+    assert vehicleid.load(folder).query[0].path.name == "0000022.jpg"
+
+
+def test_a_list_may_have_endings_and_lines_of_windows(folder: Path) -> None:
+    expected = vehicleid.load(folder)
+    listing = folder / "train_test_split" / "test_list_800.txt"
+    listing.write_bytes(b"0000021.jpg 30\r\n0000020.JPG\t30\r\n0000022 4\r\n\r\n")
+    assert vehicleid.load(folder) == expected
+
+
+def test_reading_does_not_look_for_listed_pictures(folder: Path) -> None:
+    before = vehicleid.read(folder)
+    (folder / "image" / "0000022.jpg").unlink()
+    assert vehicleid.read(folder) == before

@@ -68,7 +68,9 @@ def test_only_listed_pictures_are_taken_where_there_are_lists(lists: Path) -> No
 
 def test_a_listed_picture_that_is_missing_is_named(lists: Path) -> None:
     (lists / "image_test" / "0002_c003_00030635_0.jpg").unlink()
-    with pytest.raises(ValueError, match=r"1 of the 2 pictures in .*name_test.*\(0002_c003_000306"):
+    with pytest.raises(
+        ValueError, match=r"1 of the 5 pictures of veri776 do not .*\(.*0002_c003_000306"
+    ):
         veri776.load(lists)
 
 
@@ -92,21 +94,55 @@ def test_an_identity_in_training_and_test_is_refused(folder: Path) -> None:
         veri776.load(folder)
 
 
-@pytest.mark.parametrize("part", ["training", "query", "gallery"])
+@pytest.mark.parametrize(
+    "part",
+    ["training", "query", "gallery", "training identities", "test identities", "cameras"],
+)
 def test_one_picture_more_or_less_than_known_is_a_warning(
     folder: Path, part: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counts = {"training": 2, "query": 1, "gallery": 2}
+    counts = {
+        "training": 2,
+        "query": 1,
+        "gallery": 2,
+        "training identities": 1,
+        "test identities": 1,
+        "cameras": 4,
+    }
     monkeypatch.setattr(veri776, "KNOWN_COUNTS", counts)
     veri776.load(folder)
     assert not caplog.records
     monkeypatch.setattr(veri776, "KNOWN_COUNTS", counts | {part: counts[part] + 1})
     veri776.load(folder)
-    assert "2 training, 1 query and 2 gallery pictures where VeRi-776 has" in caplog.text
+    assert f"{counts[part]} instead of {counts[part] + 1} {part}" in caplog.text
 
 
 def test_the_counts_are_those_the_data_set_is_known_by(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     veri776.load(folder)
-    assert "where VeRi-776 has 37778, 1678 and 11579: its scores cannot be" in caplog.text
+    assert (
+        "has 2 instead of 37,778 training pictures, 1 instead of 1,678 query pictures, 2 instead of"
+        " 11,579 gallery pictures, 1 instead of 576 training identities, 1 instead of 200 test"
+        " identities and 4 instead of 20 cameras: its scores cannot be compared"
+    ) in caplog.text
+
+
+def test_pictures_that_are_not_listed_are_named(
+    lists: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    veri776.load(lists)
+    assert "1 pictures of" in caplog.text
+    assert "are not in name_train.txt and left out: 0003_c001_00000000_0.jpg" in caplog.text
+
+
+def test_a_listed_name_that_says_nothing_is_named_with_its_line(lists: Path) -> None:
+    (lists / "name_query.txt").write_text("0002_c002_00030600_0.jpg\r\nlicence.jpg\r\n")
+    with pytest.raises(ValueError, match=r"Line 2 of .*name_query.txt is 'licence.jpg' where a pi"):
+        veri776.load(lists)
+
+
+def test_reading_does_not_look_for_listed_pictures(lists: Path) -> None:
+    before = veri776.read(lists)
+    (lists / "image_test" / "0002_c003_00030635_0.jpg").unlink()
+    assert veri776.read(lists) == before

@@ -1,5 +1,6 @@
 """Paths are drawn evenly; the best of those scored in the end, each as itself, is the result."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from math import prod
@@ -168,11 +169,16 @@ def test_a_module_that_cannot_score_is_told_so(
         run(planted, one_shot(samples=2))
 
 
-def test_the_scoring_shows_its_progress(planted: Any, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_scoring_shows_its_progress(planted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = []
+
+    def watched(paths: Sequence[Any], **words: Any) -> Iterator[Any]:
+        shown.append((words["desc"], words["total"]))
+        return iter(paths)
+
+    monkeypatch.setattr("strategies.random_one_shot.bar", watched)
     run(planted, one_shot(samples=3))
-    shown = capfd.readouterr().err
-    assert "scoring paths of the supernet" in shown
-    assert "3/3" in shown
+    assert shown == [("scoring paths of the supernet", 3)]
 
 
 def test_the_chosen_path_is_part_of_the_state(planted: Any) -> None:

@@ -112,15 +112,13 @@ def test_a_part_that_leaves_nothing_to_test_on_is_one_sentence(
 
     def load(name: str, *, part: str) -> SimpleNamespace:
         asked.append((name, part))
-        return SimpleNamespace(query=() if part == "all" else (1,))
+        return SimpleNamespace(name="msmt17_v2_all", query=() if part == "all" else (1,))
 
-    monkeypatch.setattr("reid_data.catalog.load_dataset", load)
+    monkeypatch.setattr("experiments.data.load_dataset", load)
     found = findings("msmt17", choices(data__part=["all", "train"], device=["cpu"]))
     assert asked == [("msmt17", "all"), ("msmt17", "train")]
     (words,) = found.problems
-    assert words.startswith(
-        "The data set 'msmt17' has no query pictures to test on where data.part"
-    )
+    assert words.startswith("The data set 'msmt17_v2_all' has no query pictures to test on: set")
 
 
 def test_a_tuner_that_gives_out_no_points_is_told_beside_what_else_is_wrong() -> None:

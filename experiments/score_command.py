@@ -1,0 +1,150 @@
+"""``reid-nas score``: the metrics of features in a file, without any network."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from experiments.interrupts import Interrupted, raising
+from experiments.trial import guarded_against_tracebacks
+
+_RERANKING = {"k1": 20, "k2": 6, "lambda": 0.3}
+"""As in Zhong et al., CVPR 2017."""
+
+_DRAWING = ("seed", "repeats", "splits")
+
+_DESCRIPTION = """\
+Scores features by cosine similarity: mAP, CMC and mINP.
+
+FILE.npz holds query_features [Q, D], query_ids [Q], query_cameras [Q] and the same for the gallery.
+
+protocols:
+  market     a query's own identity is left out of the gallery where the camera is its own as well;
+             identity -1 is junk, left out everywhere; identity 0 is a distractor: it counts as
+             wrong, and never asks. Cameras are needed.
+  vehicleid  both parts are pooled, the gallery's rows behind the query's, and one picture of each
+             identity is drawn for the gallery, the others ask; repeated, scores are means. No
+             camera rule, no junk, no distractors; cameras may be missing.
+  none       nothing is left out, and -1 and 0 are identities as any other; cameras may be missing.
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Score one file.
+
+    Args:
+        argv: ``--features FILE.npz`` and the options of ``--help``.
+
+    Returns:
+        0, 1 if the file cannot be scored or a result not be written, 128 plus the signal's number
+        if interrupted. A wrong command line ends the process with status 2.
+    """
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    reranking = _reranking(parser, arguments)
+    _refuse_idle_drawing(parser, arguments)
+
+    def work() -> None:
+        from experiments.score_run import Request, run
+
+        run(
+            Request(
+                features=arguments.features,
+                protocol=arguments.protocol,
+                seed=arguments.seed,
+                repeats=arguments.repeats,
+                splits=arguments.splits,
+                reranking=reranking,
+                device=arguments.device,
+                against=arguments.against,
+                json=arguments.json,
+                per_query=arguments.per_query,
+            )
+        )
+
+    try:
+        with raising():
+            return guarded_against_tracebacks(work, lambda: None)
+    except Interrupted as interrupt:
+        print(f"Stopped by {interrupt}.", file=sys.stderr)
+        return interrupt.exit_status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="reid-nas score",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--features", type=Path, required=True, metavar="FILE.npz", help="what is scored")
+    add(
+        "--protocol",
+        choices=("market", "vehicleid", "none"),
+        default="market",
+        help="default: market",
+    )
+    add("--rerank", action="store_true", help="score after k-reciprocal re-ranking as well")
+    add("--k1", type=_whole(1), help="nearest pictures that are compared (default: 20)")
+    add("--k2", type=_whole(1), help="nearest pictures that are averaged (default: 6)")
+    add("--lambda", type=_share, help="weight of the plain distance (default: 0.3)")
+    add("--json", type=Path, metavar="FILE", help="write the scores, as fractions in [0, 1]")
+    add("--per-query", type=Path, metavar="FILE.csv", help="write the scores of every query")
+    add(
+        "--against",
+        type=Path,
+        metavar="FILE.csv",
+        help="compare with what --per-query wrote for another run on the same pictures",
+    )
+    add("--seed", type=_whole(0), help="vehicleid: of the drawn galleries (default: 0)")
+    add("--repeats", type=_whole(1), help="vehicleid: drawn galleries (default: 10)")
+    add(
+        "--splits",
+        type=Path,
+        metavar="FILE",
+        help="vehicleid: use the galleries in this file, or save them there if there is none yet",
+    )
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: a GPU if any")
+    return parser
+
+
+def _reranking(
+    parser: argparse.ArgumentParser, arguments: argparse.Namespace
+) -> dict[str, float] | None:
+    given = {name: value for name in _RERANKING if (value := vars(arguments)[name]) is not None}
+    if arguments.rerank:
+        return _RERANKING | given
+    if given:
+        parser.error(f"--{next(iter(given))} does nothing without --rerank")
+    return None
+
+
+def _refuse_idle_drawing(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    given = [name for name in _DRAWING if vars(arguments)[name] is not None]
+    if given and arguments.protocol != "vehicleid":
+        parser.error(f"--{given[0]} does nothing without --protocol vehicleid")
+
+
+def _whole(smallest: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = smallest - 1
+        if value < smallest:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} was given and a whole number from {smallest} is needed"
+            )
+        return value
+
+    return number
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} was given and a number in [0, 1] is needed")
+    return value

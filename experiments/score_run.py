@@ -1,0 +1,186 @@
+"""From a file of features to scores in a table, in JSON and per query."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from evaluators.feature_file import read_features
+from evaluators.gallery_file import Galleries, load_galleries, save_galleries
+from evaluators.paired import paired_difference, read_per_query
+from evaluators.per_query import SCORES, per_query, per_query_and_repeat
+from evaluators.repeats import Score, drawn_galleries, evaluated, joined
+from evaluators.rerank import retrieve_reranked
+from evaluators.retrieval import MARKET_RULES, Features, retrieve
+from experiments.score_files import refuse_unwritable, write
+from experiments.score_report import Repeats, Scored, content, table
+from reid_data import vehicleid
+from reid_data.records import Protocol
+
+PROTOCOLS: Mapping[str, Protocol] = {
+    "market": MARKET_RULES,
+    "vehicleid": vehicleid.PROTOCOL,
+    "none": Protocol(camera_rule=False, junk=frozenset(), distractors=frozenset()),
+}
+"""With ``none`` no gallery picture is left out and no identity is junk or a distractor."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to score, and where the results go.
+
+    Attributes:
+        features: the file, as `read_features` reads it.
+        protocol: one of ``PROTOCOLS``.
+        seed: of the drawn galleries; None for the protocol's own, as for ``repeats``.
+        repeats: how many galleries are drawn.
+        splits: file of drawn galleries: used if it is there, written if not.
+        reranking: ``k1``, ``k2`` and ``lambda``, or None for none.
+        device: ``"cpu"``, ``"cuda"``, or ``"auto"`` for a GPU where there is one.
+        against: CSV file of another run's scores per query, to compare with.
+        json: file for the scores, or None, as for ``per_query``.
+        per_query: CSV file for the scores of every query.
+    """
+
+    features: Path
+    protocol: str = "market"
+    seed: int | None = None
+    repeats: int | None = None
+    splits: Path | None = None
+    reranking: Mapping[str, float] | None = None
+    device: str = "auto"
+    against: Path | None = None
+    json: Path | None = None
+    per_query: Path | None = None
+
+
+def run(request: Request) -> Scored:
+    """Score, print the table, and write what was asked for.
+
+    Raises:
+        ValueError: if the features cannot be read or scored, there is no GPU where one was asked
+            for, or a file cannot be written.
+        OSError: if the disk fails at the end.
+    """
+    refuse_unwritable(
+        _outputs(request), _named({"--features": request.features, "--against": request.against})
+    )
+    device = _device(request.device)
+    others = None if request.against is None else read_per_query(request.against)
+    parts = read_features(request.features, PROTOCOLS[request.protocol])
+    query, gallery = (_moved(part, device) for part in parts)
+    pictures = joined(query, gallery) if PROTOCOLS[request.protocol].repeats else query
+    protocol, galleries = _drawn(request, pictures)
+
+    chosen = None if galleries is None else galleries.chosen
+
+    def found(score: Score, called: str) -> Repeats:
+        return evaluated(query, gallery, protocol, galleries=chosen, score=score, progress=called)
+
+    plain = found(retrieve, "retrieval")
+    difference = None
+    if others is not None:
+        difference = paired_difference(_rows(plain, protocol, pictures), others)
+    scored = Scored(
+        request.protocol,
+        protocol,
+        plain,
+        None if request.reranking is None else found(_reranked(request.reranking), "re-ranking"),
+        request.reranking or {},
+        difference,
+    )
+    print(table(scored))
+    _save(request, scored, pictures, galleries)
+    return scored
+
+
+def _outputs(request: Request) -> dict[str, Path]:
+    return _named(
+        {"--json": request.json, "--per-query": request.per_query, "--splits": request.splits}
+    )
+
+
+def _named(options: Mapping[str, Path | None]) -> dict[str, Path]:
+    """Those that were given."""
+    return {option: file for option, file in options.items() if file is not None}
+
+
+def _device(name: str) -> torch.device:
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda was given and torch sees no GPU: use auto or cpu.")
+    gpu = name == "cuda" or (name == "auto" and torch.cuda.is_available())
+    return torch.device("cuda" if gpu else "cpu")
+
+
+def _moved(part: Features, device: torch.device) -> Features:
+    return Features(part.vectors.to(device), part.identities.to(device), part.cameras.to(device))
+
+
+def _reranked(parameters: Mapping[str, float]) -> Score:
+    return partial(
+        retrieve_reranked,
+        k1=int(parameters["k1"]),
+        k2=int(parameters["k2"]),
+        lambda_value=parameters["lambda"],
+    )
+
+
+def _drawn(request: Request, pictures: Features) -> tuple[Protocol, Galleries | None]:
+    """The protocol with the repeats and the seed that are used, and what they draw."""
+    protocol = PROTOCOLS[request.protocol]
+    if not protocol.repeats:
+        return protocol, None
+    if request.splits is not None and request.splits.exists():
+        galleries = load_galleries(request.splits, pictures.identities)
+        _refuse_others(request, galleries)
+        return replace(protocol, repeats=len(galleries.chosen), seed=galleries.seed), galleries
+    protocol = replace(
+        protocol,
+        repeats=protocol.repeats if request.repeats is None else request.repeats,
+        seed=protocol.seed if request.seed is None else request.seed,
+    )
+    chosen = drawn_galleries(pictures.identities, repeats=protocol.repeats, seed=protocol.seed)
+    return protocol, Galleries(chosen, protocol.seed)
+
+
+def _refuse_others(request: Request, galleries: Galleries) -> None:
+    lying = {"repeats": len(galleries.chosen), "seed": galleries.seed}
+    asked = {"repeats": request.repeats, "seed": request.seed}
+    for name, value in asked.items():
+        if value not in (None, lying[name]):
+            raise ValueError(
+                f"--{name} {value} was given and the galleries in --splits have {name}"
+                f" {lying[name]}: leave --{name} out, or name a new file."
+            )
+
+
+def _save(
+    request: Request, scored: Scored, pictures: Features, galleries: Galleries | None
+) -> None:
+    if request.json is not None:
+        write(request.json, json.dumps(content(scored), indent=2) + "\n")
+    if request.per_query is not None:
+        write(request.per_query, _table(scored, pictures).to_csv(index=False, lineterminator="\n"))
+    if request.splits is not None and galleries is not None and not request.splits.exists():
+        save_galleries(request.splits, galleries, pictures.identities)
+    for file in _outputs(request).values():
+        print(f"See {file.name}.")
+
+
+def _table(scored: Scored, pictures: Features) -> pd.DataFrame:
+    """A row per query; scores after re-ranking, of the same queries, stand beside the others."""
+    plain = _rows(scored.plain, scored.protocol, pictures)
+    if scored.reranked is None:
+        return plain
+    reranked = _rows(scored.reranked, scored.protocol, pictures)
+    return plain.join(reranked[list(SCORES)].add_prefix("rerank_"))
+
+
+def _rows(repeats: Repeats, protocol: Protocol, pictures: Features) -> pd.DataFrame:
+    if protocol.repeats:
+        return per_query_and_repeat(repeats, pictures)
+    return per_query(repeats[0], pictures)
