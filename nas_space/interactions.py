@@ -47,14 +47,15 @@ class ChannelGate(nn.Module):
         self.squeeze = nn.Conv2d(channels, hidden, 1)
         self.excite = nn.Conv2d(hidden, channels, 1)
 
-    def _gate(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+    def weigh(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        """``g(x) x``, for one branch."""
         pooled = x.mean(dim=(2, 3), keepdim=True)
         return x * torch.sigmoid(self.excite(torch.relu(self.squeeze(pooled))))
 
     def forward(self, pair: Pair) -> Pair:
         """Weigh the channels of each branch by what that branch itself sees."""
         a, b = pair
-        return self._gate(a), self._gate(b)
+        return self.weigh(a), self.weigh(b)
 
 
 class CrossAttention(nn.Module):

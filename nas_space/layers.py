@@ -18,6 +18,11 @@ def conv_bn(inputs: int, outputs: int, kernel: int = 1, *, stride: int = 1) -> n
     )
 
 
+def conv_bn_relu(inputs: int, outputs: int, kernel: int = 1, *, stride: int = 1) -> nn.Sequential:
+    """The same, and the activation."""
+    return nn.Sequential(*conv_bn(inputs, outputs, kernel, stride=stride), nn.ReLU(inplace=True))
+
+
 class LightConv3x3(nn.Module):
     """``relu(bn(depthwise_3x3(conv_1x1(x))))``: C + 9 weights per output channel, not 9 C."""
 

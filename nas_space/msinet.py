@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nas_space.genotype import Genotype
-from nas_space.heads import EmbeddingNetwork, Feature, Head, HeadOutput
+from nas_space.heads import Description, EmbeddingNetwork, Feature, Head
 from nas_space.interactions import interaction
-from nas_space.layers import LightConv3x3, conv_bn, initialise
+from nas_space.layers import LightConv3x3, conv_bn, conv_bn_relu, initialise
 
 # B pictures, C channels, D numbers of a feature, H x W pixels of the image, h x w of a map
 
@@ -51,7 +51,7 @@ class Cell(nn.Module):
     ) -> None:
         super().__init__()
         mid = (outputs if cell_width == "out" else inputs) // 4
-        self.enter_a, self.enter_b = _conv_bn_relu(inputs, mid), _conv_bn_relu(inputs, mid)
+        self.enter_a, self.enter_b = conv_bn_relu(inputs, mid), conv_bn_relu(inputs, mid)
         self.first_a, self.first_b = (_light_stack(mid, depth) for depth in depths)
         self.slot0 = slot(f"{name}_slot0", mid)
         self.second_a, self.second_b = (_light_stack(mid, depth) for depth in depths)
@@ -65,10 +65,6 @@ class Cell(nn.Module):
         a, b = self.slot0(pair)
         a, b = self.slot1((self.second_a(a), self.second_b(b)))
         return torch.relu(self.leave_a(a) + self.leave_b(b) + self.shortcut(x))
-
-
-def _conv_bn_relu(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(*conv_bn(inputs, outputs), nn.ReLU(inplace=True))
 
 
 def _light_stack(channels: int, depth: int) -> nn.Sequential:
@@ -115,7 +111,7 @@ class MSIBackbone(nn.Module):
         if stem < 4:
             raise ValueError(f"A width of {width} leaves {stem} stem channels: 4 are needed.")
         self.stem = nn.Sequential(
-            *conv_bn(3, stem, 7, stride=2), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, padding=1)
+            *conv_bn_relu(3, stem, 7, stride=2), nn.MaxPool2d(3, 2, padding=1)
         )
         channels = [stem]
         cells, self.downs = nn.ModuleList(), nn.ModuleList()
@@ -133,7 +129,7 @@ class MSIBackbone(nn.Module):
                 )
                 channels.append(outputs)
             if stage < 2:
-                self.downs.append(nn.Sequential(*_conv_bn_relu(outputs, outputs), nn.AvgPool2d(2)))
+                self.downs.append(nn.Sequential(*conv_bn_relu(outputs, outputs), nn.AvgPool2d(2)))
         self.cells = cells
         self.middle_channels, self.channels = stages[1], stages[2]
 
@@ -198,20 +194,25 @@ class MSINet(EmbeddingNetwork):
         self.backbone.start_residuals(residual_start)
 
     @property
+    def channels(self) -> int:
+        """Channels C of the last map: 512 at width 1."""
+        return self.backbone.channels
+
+    @property
     def dimensions(self) -> int:
         """Length D of the embedding: 768 at width 1, 512 of them global."""
         local = 2 * self.reduce.out_channels if self.local_branch else 0
         return self.backbone.channels + local
 
-    def heads(self, images: Float[Tensor, "B 3 H W"]) -> tuple[HeadOutput, ...]:
-        """Outputs of the global head, and of the local one where there is one, for the losses.
+    def describe(self, images: Float[Tensor, "B 3 H W"]) -> Description:
+        """The global head, the local one where there is one, and the map of the third stage.
 
         The local head sees the means of the map's upper and lower half, one behind the other.
         """
         middle, last = self.backbone(images)
         v = last.mean(dim=(2, 3))
         if not self.local_branch:
-            return (self.global_head(v),)
+            return Description((self.global_head(v),), last)
         halves = F.adaptive_avg_pool2d(self.reduce(middle), (2, 1)).squeeze(3)
         f_v = halves.transpose(1, 2).flatten(1)
-        return self.global_head(v), self.local_head(f_v)
+        return Description((self.global_head(v), self.local_head(f_v)), last)

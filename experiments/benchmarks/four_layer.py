@@ -5,7 +5,7 @@ from itertools import pairwise
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nas_space.heads import EmbeddingNetwork, HeadOutput
+from nas_space.heads import Description, EmbeddingNetwork, Neck
 from nas_space.layers import conv_bn, initialise
 
 _CHANNELS = (3, 32, 64, 128, 256)
@@ -20,11 +20,20 @@ class FourLayer(EmbeddingNetwork):
         for inputs, outputs in pairwise(_CHANNELS):
             layers += [*conv_bn(inputs, outputs, 3, stride=2), nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*layers)
-        self.neck = nn.BatchNorm1d(_CHANNELS[-1])
-        self.neck.bias.requires_grad_(False)
+        self.neck = Neck(_CHANNELS[-1])
         initialise(self)
 
-    def heads(self, images: Float[Tensor, "B 3 H W"]) -> tuple[HeadOutput, ...]:
-        """The one head."""
-        pooled = self.layers(images).mean(dim=(2, 3))
-        return (HeadOutput(pooled, self.neck(pooled)),)
+    @property
+    def channels(self) -> int:
+        """Channels of the last map."""
+        return _CHANNELS[-1]
+
+    @property
+    def dimensions(self) -> int:
+        """Length of the embedding."""
+        return _CHANNELS[-1]
+
+    def describe(self, images: Float[Tensor, "B 3 H W"]) -> Description:
+        """The one head, and the map behind the last convolution."""
+        last = self.layers(images)
+        return Description((self.neck(last.mean(dim=(2, 3))),), last)

@@ -13,7 +13,7 @@ from experiments.recipe import Recipe
 from experiments.search import given_genotype
 from experiments.train import Classifiers, TrainingEpoch, network_of, train
 from nas_space.genotype import FIXED
-from nas_space.heads import EmbeddingNetwork, Head, HeadOutput
+from nas_space.heads import Description, EmbeddingNetwork, Head, HeadOutput
 from nas_space.interactions import CrossAttention
 from reid_data.catalog import load_dataset
 
@@ -29,6 +29,8 @@ MULTISTEP = {
 class Small(EmbeddingNetwork):
     """Two heads of different length on one convolution; remembers what they gave."""
 
+    channels, dimensions = 8, 24
+
     def __init__(self) -> None:
         super().__init__()
         with torch.random.fork_rng(devices=[]):
@@ -37,13 +39,13 @@ class Small(EmbeddingNetwork):
             self.whole, self.halves = Head(8), Head(16)
         self.gave: list[tuple[HeadOutput, ...]] = []
 
-    def heads(self, images: Tensor) -> tuple[HeadOutput, ...]:
+    def describe(self, images: Tensor) -> Description:
         maps = self.filters(images)
         halves = F.adaptive_avg_pool2d(maps, (2, 1)).flatten(1)
         outputs = self.whole(maps.mean(dim=(2, 3))), self.halves(halves)
         if self.training:
             self.gave.append(tuple(HeadOutput(*(t.detach() for t in out)) for out in outputs))
-        return outputs
+        return Description(outputs, maps)
 
 
 def trained(

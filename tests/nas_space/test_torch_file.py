@@ -1,0 +1,52 @@
+"""A file of tensors is read without running it, and replaced at once."""
+
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+import torch
+
+from nas_space.torch_file import read_tensors, write_tensors
+
+CONTENT = {"weights": {"a": torch.arange(3.0)}, "info": {"epochs": 2, "names": ["x", None]}}
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    write_tensors(tmp_path / "f.pt", CONTENT)
+    read = read_tensors(tmp_path / "f.pt")
+    assert read["info"] == CONTENT["info"]
+    assert torch.equal(read["weights"]["a"], torch.arange(3.0))
+    assert [file.name for file in tmp_path.iterdir()] == ["f.pt"]
+
+
+def test_equal_content_makes_equal_bytes_whatever_the_file_is_called(tmp_path: Path) -> None:
+    write_tensors(tmp_path / "one.pt", CONTENT)
+    write_tensors(tmp_path / "another.bin", CONTENT)
+    assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "another.bin").read_bytes()
+
+
+def test_a_pickle_that_would_make_anything_else_is_refused(tmp_path: Path) -> None:
+    torch.save({"state_dict": {}, "args": Namespace(lr=0.1)}, tmp_path / "f.pt")
+    with pytest.raises(ValueError, match="save the state dict alone"):
+        read_tensors(tmp_path / "f.pt")
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04", b"\x80\x02}q\x00.", b"\0" * 99])
+def test_a_file_of_something_else_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "f.pt").write_bytes(content)
+    with pytest.raises(ValueError, match=r"^f.pt is no "):
+        read_tensors(tmp_path / "f.pt")
+
+
+def test_half_a_file_is_refused(tmp_path: Path) -> None:
+    write_tensors(tmp_path / "f.pt", CONTENT)
+    whole = (tmp_path / "f.pt").read_bytes()
+    for length in range(0, len(whole), 97):
+        (tmp_path / "f.pt").write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=r"^f.pt is no "):
+            read_tensors(tmp_path / "f.pt")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no file .*gone\.pt"):
+        read_tensors(tmp_path / "gone.pt")
