@@ -9,8 +9,10 @@ from pathlib import Path
 
 from experiments.check_json import to_dict
 from experiments.check_report import report
-from reid_data.catalog import NAMES, read_inventory
+from experiments.outputs import refuse_unwritable, write
+from reid_data.catalog import NAMES, is_name, read_inventory
 from reid_data.check import examine
+from reid_data.layout import expanded
 from reid_data.recognition import recognise
 from reid_data.records import Inventory
 
@@ -40,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
     )
     arguments = parser.parse_args(argv)
     try:
-        _prepare(arguments.json, arguments.pictures)
+        _prepare(arguments.what, arguments.json, arguments.pictures)
         return _check(
             _inventory(arguments.what, arguments.root), arguments.json, arguments.pictures
         )
@@ -54,7 +56,9 @@ def main(argv: Sequence[str]) -> int:
 
 def _inventory(what: str, root: Path | None) -> Inventory:
     """What lies under a path, or under a name of the catalog."""
-    path, named = Path(what).expanduser(), _is_name(what)
+    if not what.strip():
+        raise ValueError("No data set was named: give a path or a name such as market1501.")
+    path, named = expanded(Path(what)), is_name(what)
     if not path.exists() or (named and root is not None):
         if not named:
             raise ValueError(
@@ -62,6 +66,11 @@ def _inventory(what: str, root: Path | None) -> Inventory:
                 f" or one of {', '.join(NAMES)}."
             )
         return read_inventory(what, root)
+    if root is not None:
+        raise ValueError(
+            f"--root says where a named data set lies, and '{what}' is a {_kind(path)}: leave out"
+            f" one of them, or name what lies below it, as in market_layout:{path.name}."
+        )
     if named:
         print(
             f"note: '{what}' is a data set's name and a {_kind(path)} here; the {_kind(path)} is"
@@ -69,11 +78,6 @@ def _inventory(what: str, root: Path | None) -> Inventory:
             file=sys.stderr,
         )
     return recognise(path)
-
-
-def _is_name(what: str) -> bool:
-    """Whether all of ``A+B`` are known, with or without ``:FOLDER`` behind them."""
-    return all(one.partition(":")[0] in NAMES for one in what.split("+"))
 
 
 def _kind(path: Path) -> str:
@@ -84,7 +88,7 @@ def _check(inventory: Inventory, file: Path | None, folder: Path | None) -> int:
     examination = examine(inventory, progress=True)
     if file is not None:
         words = json.dumps(to_dict(examination), indent=2) + "\n"
-        file.write_text(words, encoding="utf-8")
+        write(file, words)
     if folder is not None:
         from experiments.check_pictures import draw_sheets
 
@@ -93,14 +97,17 @@ def _check(inventory: Inventory, file: Path | None, folder: Path | None) -> int:
     return 1 if examination.errors else 0
 
 
-def _prepare(file: Path | None, folder: Path | None) -> None:
-    """Make the folders that are written to, before the long work."""
+def _prepare(what: str, file: Path | None, folder: Path | None) -> None:
+    """Make the folders that are written to and try to write there, before the long work."""
+    outputs = {}
     if file is not None:
-        if file.is_dir():
-            raise ValueError(f"--json names the folder {file}: give a file to write to.")
         file.parent.mkdir(parents=True, exist_ok=True)
+        outputs["--json"] = file
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
+        outputs["--pictures"] = folder / "train.png"
+    path = expanded(Path(what))
+    refuse_unwritable(outputs, {"NAME_OR_PATH": path} if path.is_file() else {})
 
 
 def _say(words: str) -> None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from experiments.drawing.contact_sheet import Cell, Row, Sheet, draw_sheet
 from reid_data.check import parts_of
-from reid_data.records import Inventory, Sighting
+from reid_data.records import UNKNOWN_CAMERA, Inventory, Sighting
 
 MOST_IDENTITIES = 12
 """Rows of a sheet; distractors and junk come besides."""
@@ -16,7 +16,6 @@ MOST_CAMERAS = 20
 MOST_WITHOUT_CAMERA = 8
 """Pictures of a row where no camera is stated."""
 
-_UNKNOWN_CAMERA = -1
 _FILES = {"training": "train.png", "query": "query.png", "gallery": "gallery.png"}
 
 T = TypeVar("T")
@@ -88,7 +87,7 @@ def _sheet(inventory: Inventory, name: str, part: Sequence[Sighting], people: li
     known = sorted({one.camera for one in part})
     cameras = evenly(known, MOST_CAMERAS)
     note = f"{_of(len(shown), len(people))} identities"
-    if known == [_UNKNOWN_CAMERA]:
+    if known == [UNKNOWN_CAMERA]:
         rows = [_in_turn(label, group) for label, group in groups.items()]
         heads = [""] * max(len(row.cells) for row in rows)
         note += f", up to {MOST_WITHOUT_CAMERA} pictures of each; no camera is stated"
@@ -96,7 +95,7 @@ def _sheet(inventory: Inventory, name: str, part: Sequence[Sighting], people: li
         rows = [_by_camera(label, group, cameras) for label, group in groups.items()]
         if all(cell is None or cell.caption == _pictures(1) for row in rows for cell in row.cells):
             rows = [_without_captions(row) for row in rows]
-        heads = ["no camera" if c == _UNKNOWN_CAMERA else f"camera {c}" for c in cameras]
+        heads = ["no camera" if c == UNKNOWN_CAMERA else f"camera {c}" for c in cameras]
         note += f", the first picture by each of {_of(len(cameras), len(known))} cameras"
     return Sheet(f"{inventory.name}: {name}", note, tuple(heads), tuple(rows))
 

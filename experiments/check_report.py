@@ -6,9 +6,8 @@ from textwrap import fill
 from reid_data.check import Examination, PartFacts, Spread
 from reid_data.check_findings import Finding
 from reid_data.parts import PICTURE_COUNTS
-from reid_data.records import Protocol
+from reid_data.records import UNKNOWN_CAMERA, Protocol
 
-_UNKNOWN_CAMERA = -1
 _MOST_BINS = 10
 _WIDTH = 100
 """Characters of a line of words."""
@@ -113,7 +112,7 @@ def _part_rows(examination: Examination) -> Iterator[tuple[str, ...]]:
 
 
 def _cameras_of(part: PartFacts) -> str:
-    stated = len(part.cameras.keys() - {_UNKNOWN_CAMERA})
+    stated = len(part.cameras.keys() - {UNKNOWN_CAMERA})
     return f"{stated:,}" if stated else "not stated"
 
 
@@ -123,11 +122,11 @@ def _size(size: tuple[int, int] | None) -> str:
 
 def _cameras(parts: Sequence[PartFacts]) -> str:
     cameras = sorted({camera for part in parts for camera in part.cameras})
-    if cameras in ([], [_UNKNOWN_CAMERA]):
+    if cameras in ([], [UNKNOWN_CAMERA]):
         return ""
     rows = (
         (
-            "none" if camera == _UNKNOWN_CAMERA else f"{camera:>6}",
+            "none" if camera == UNKNOWN_CAMERA else f"{camera:>6}",
             *(f"{part.cameras.get(camera, 0):,}" for part in parts),
         )
         for camera in cameras

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from experiments.recipe import Data
-from reid_data.catalog import load_dataset
+from reid_data.catalog import load_dataset, members_of
 from reid_data.records import ReidDataset
 
 
@@ -53,4 +53,4 @@ def _require_unseen(data: Data, source: ReidDataset, target: ReidDataset) -> Non
 
 def _kinds(name: str) -> set[str]:
     """The catalog's names in a sum of data sets, without their folders."""
-    return {member.split(":")[0].strip() for member in name.split("+")}
+    return {member.split(":")[0] for member in members_of(name)}

@@ -2,14 +2,12 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.interrupts import Interrupted, raising
+from experiments.score_options import add_device, add_reranking, reranking_of, whole
 from experiments.trial import guarded_against_tracebacks
-
-_RERANKING = {"k1": 20, "k2": 6, "lambda": 0.3}
-"""As in Zhong et al., CVPR 2017."""
 
 _DRAWING = ("seed", "repeats", "splits")
 
@@ -41,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
     """
     parser = _parser()
     arguments = parser.parse_args(argv)
-    reranking = _reranking(parser, arguments)
+    reranking = reranking_of(parser, arguments)
     _refuse_idle_drawing(parser, arguments)
 
     def work() -> None:
@@ -84,10 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         default="market",
         help="default: market",
     )
-    add("--rerank", action="store_true", help="score after k-reciprocal re-ranking as well")
-    add("--k1", type=_whole(1), help="nearest pictures that are compared (default: 20)")
-    add("--k2", type=_whole(1), help="nearest pictures that are averaged (default: 6)")
-    add("--lambda", type=_share, help="weight of the plain distance (default: 0.3)")
+    add_reranking(parser)
     add("--json", type=Path, metavar="FILE", help="write the scores, as fractions in [0, 1]")
     add("--per-query", type=Path, metavar="FILE.csv", help="write the scores of every query")
     add(
@@ -96,55 +91,19 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE.csv",
         help="compare with what --per-query wrote for another run on the same pictures",
     )
-    add("--seed", type=_whole(0), help="vehicleid: of the drawn galleries (default: 0)")
-    add("--repeats", type=_whole(1), help="vehicleid: drawn galleries (default: 10)")
+    add("--seed", type=whole(0), help="vehicleid: of the drawn galleries (default: 0)")
+    add("--repeats", type=whole(1), help="vehicleid: drawn galleries (default: 10)")
     add(
         "--splits",
         type=Path,
         metavar="FILE",
         help="vehicleid: use the galleries in this file, or save them there if there is none yet",
     )
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: a GPU if any")
+    add_device(parser)
     return parser
-
-
-def _reranking(
-    parser: argparse.ArgumentParser, arguments: argparse.Namespace
-) -> dict[str, float] | None:
-    given = {name: value for name in _RERANKING if (value := vars(arguments)[name]) is not None}
-    if arguments.rerank:
-        return _RERANKING | given
-    if given:
-        parser.error(f"--{next(iter(given))} does nothing without --rerank")
-    return None
 
 
 def _refuse_idle_drawing(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
     given = [name for name in _DRAWING if vars(arguments)[name] is not None]
     if given and arguments.protocol != "vehicleid":
         parser.error(f"--{given[0]} does nothing without --protocol vehicleid")
-
-
-def _whole(smallest: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = smallest - 1
-        if value < smallest:
-            raise argparse.ArgumentTypeError(
-                f"{text!r} was given and a whole number from {smallest} is needed"
-            )
-        return value
-
-    return number
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} was given and a number in [0, 1] is needed")
-    return value

@@ -3,21 +3,18 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
-import pandas as pd
 import torch
 
 from evaluators.feature_file import read_features
 from evaluators.gallery_file import Galleries, load_galleries, save_galleries
 from evaluators.paired import paired_difference, read_per_query
-from evaluators.per_query import SCORES, per_query, per_query_and_repeat
 from evaluators.repeats import Score, drawn_galleries, evaluated, joined
-from evaluators.rerank import retrieve_reranked
 from evaluators.retrieval import MARKET_RULES, Features, retrieve
-from experiments.score_files import refuse_unwritable, write
+from experiments.outputs import refuse_unwritable, write
 from experiments.score_report import Repeats, Scored, content, table
+from experiments.scoring import device_named, named, query_table, reranked_by, rows
 from reid_data import vehicleid
 from reid_data.records import Protocol
 
@@ -67,9 +64,9 @@ def run(request: Request) -> Scored:
         OSError: if the disk fails at the end.
     """
     refuse_unwritable(
-        _outputs(request), _named({"--features": request.features, "--against": request.against})
+        _outputs(request), named({"--features": request.features, "--against": request.against})
     )
-    device = _device(request.device)
+    device = device_named(request.device)
     others = None if request.against is None else read_per_query(request.against)
     parts = read_features(request.features, PROTOCOLS[request.protocol])
     query, gallery = (_moved(part, device) for part in parts)
@@ -84,12 +81,12 @@ def run(request: Request) -> Scored:
     plain = found(retrieve, "retrieval")
     difference = None
     if others is not None:
-        difference = paired_difference(_rows(plain, protocol, pictures), others)
+        difference = paired_difference(rows(plain, protocol, pictures), others)
     scored = Scored(
         request.protocol,
         protocol,
         plain,
-        None if request.reranking is None else found(_reranked(request.reranking), "re-ranking"),
+        None if request.reranking is None else found(reranked_by(request.reranking), "re-ranking"),
         request.reranking or {},
         difference,
     )
@@ -99,34 +96,13 @@ def run(request: Request) -> Scored:
 
 
 def _outputs(request: Request) -> dict[str, Path]:
-    return _named(
+    return named(
         {"--json": request.json, "--per-query": request.per_query, "--splits": request.splits}
     )
 
 
-def _named(options: Mapping[str, Path | None]) -> dict[str, Path]:
-    """Those that were given."""
-    return {option: file for option, file in options.items() if file is not None}
-
-
-def _device(name: str) -> torch.device:
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda was given and torch sees no GPU: use auto or cpu.")
-    gpu = name == "cuda" or (name == "auto" and torch.cuda.is_available())
-    return torch.device("cuda" if gpu else "cpu")
-
-
 def _moved(part: Features, device: torch.device) -> Features:
     return Features(part.vectors.to(device), part.identities.to(device), part.cameras.to(device))
-
-
-def _reranked(parameters: Mapping[str, float]) -> Score:
-    return partial(
-        retrieve_reranked,
-        k1=int(parameters["k1"]),
-        k2=int(parameters["k2"]),
-        lambda_value=parameters["lambda"],
-    )
 
 
 def _drawn(request: Request, pictures: Features) -> tuple[Protocol, Galleries | None]:
@@ -164,23 +140,11 @@ def _save(
     if request.json is not None:
         write(request.json, json.dumps(content(scored), indent=2) + "\n")
     if request.per_query is not None:
-        write(request.per_query, _table(scored, pictures).to_csv(index=False, lineterminator="\n"))
+        write(
+            request.per_query,
+            query_table(scored, pictures).to_csv(index=False, lineterminator="\n"),
+        )
     if request.splits is not None and galleries is not None and not request.splits.exists():
         save_galleries(request.splits, galleries, pictures.identities)
     for file in _outputs(request).values():
         print(f"See {file.name}.")
-
-
-def _table(scored: Scored, pictures: Features) -> pd.DataFrame:
-    """A row per query; scores after re-ranking, of the same queries, stand beside the others."""
-    plain = _rows(scored.plain, scored.protocol, pictures)
-    if scored.reranked is None:
-        return plain
-    reranked = _rows(scored.reranked, scored.protocol, pictures)
-    return plain.join(reranked[list(SCORES)].add_prefix("rerank_"))
-
-
-def _rows(repeats: Repeats, protocol: Protocol, pictures: Features) -> pd.DataFrame:
-    if protocol.repeats:
-        return per_query_and_repeat(repeats, pictures)
-    return per_query(repeats[0], pictures)

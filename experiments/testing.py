@@ -42,11 +42,15 @@ class Tested:
         return spread(self.repeats)
 
     def described(self) -> dict[str, Any]:
-        """Plain values for a result file; deviations where there is more than one repeat."""
+        """Plain values for a result file; where galleries are drawn, with deviations.
+
+        Queries are counted in every repeat.
+        """
         metrics = self.metrics
         content: dict[str, Any] = {name: metric.mean for name, metric in metrics.items()}
         if self.galleries is not None:
             content["repeats"] = len(self.repeats)
+            content["seed"] = self.galleries.seed
             content["std"] = {name: metric.deviation for name, metric in metrics.items()}
         content["queries"] = sum(len(repeat.query) for repeat in self.repeats)
         content["queries_skipped"] = sum(repeat.queries_skipped for repeat in self.repeats)
@@ -83,7 +87,8 @@ def test(network: EmbeddingNetwork, dataset: ReidDataset, recipe: Recipe) -> Tes
 
     query, protocol = features(dataset.query, "query"), dataset.protocol
     if not protocol.repeats:
-        found = retrieve(query, features(dataset.gallery, "gallery"), protocol)
+        gallery = features(dataset.gallery, "gallery")
+        found = retrieve(query, gallery, protocol, progress="retrieval")
         return Tested((found,), None, query.identities)
     drawn = drawn_galleries(query.identities, repeats=protocol.repeats, seed=protocol.seed)
     repeats = retrieve_repeated(query, protocol, galleries=drawn, progress="repeats")

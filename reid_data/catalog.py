@@ -1,7 +1,6 @@
 """The data sets a run can name."""
 
 import logging
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -20,7 +19,8 @@ from reid_data import (
     veri776,
 )
 from reid_data.combined import combine
-from reid_data.layout import HINT, ROOT_VARIABLES, Place, data_root, in_words
+from reid_data.image_cache import cache_root
+from reid_data.layout import HINT, ROOT_VARIABLES, Place, data_root, expanded, in_words
 from reid_data.parts import PICTURE_COUNTS, assemble, counts_of
 from reid_data.records import Inventory, ReidDataset
 from reid_data.synthetic import EMBEDDED, write
@@ -135,7 +135,7 @@ def read_inventory(
         ValueError: If a name is unknown, no root was given, the data set has no such training
             part, it is not there or cannot be read, or a sum has a picture twice.
     """
-    members = [member.strip() for member in name.split("+")]
+    members = members_of(name)
     for member in members:
         _require_known(member)
     if part != "trainval" and not any(part in _parts_of(member) for member in members):
@@ -145,6 +145,16 @@ def read_inventory(
         )
     inventories = [_read(member, root, part) for member in members]
     return inventories[0] if len(inventories) == 1 else combine(inventories)
+
+
+def members_of(name: str) -> list[str]:
+    """The data sets of a sum, or the only one; blanks around ``+`` do not count."""
+    return [member.strip() for member in name.split("+")]
+
+
+def is_name(words: str) -> bool:
+    """Whether words name data sets, with or without ``:FOLDER`` behind them, there or not."""
+    return all(member.partition(":")[0] in NAMES for member in members_of(words))
 
 
 def _in_words(counts: Mapping[str, int]) -> str:
@@ -182,7 +192,8 @@ def _read(member: str, root: Path | None, part: str) -> Inventory:
     """One data set, with the training part where it has that one."""
     name, _, below = member.partition(":")
     if name in EMBEDDED:
-        found = market1501.read(write(EMBEDDED[name], root or _cache()), name=name)
+        folder = cache_root() if root is None else expanded(root)
+        found = market1501.read(write(EMBEDDED[name], folder), name=name)
         return replace(found, layout=f"embedded, in {found.layout}")
     source, found_root = SOURCES[name], data_root(root)
     if found_root is None:
@@ -202,9 +213,3 @@ def _below(root: Path, below: str, place: Place | None) -> Path:
     usual = [root / name for name in place.names if "*" not in name] if place else []
     candidates = [folder / below for folder in (root, *usual)]
     return next((path for path in candidates if path.exists()), candidates[0])
-
-
-def _cache() -> Path:
-    """Where rendered data sets are kept between runs."""
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "nni-reid"

@@ -111,8 +111,8 @@ class Examination:
 def examine(inventory: Inventory, *, progress: bool = False) -> Examination:
     """Decode every picture and compare what lies there with what should.
 
-    The result does not depend on the order of the sightings. About 100 bytes are kept of each
-    picture.
+    The result does not depend on the order of the sightings. About 1 kB is kept of each
+    picture, its paths included.
 
     Args:
         inventory: what a reader found.

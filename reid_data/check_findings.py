@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from reid_data.check_files import Fault, PictureFile
 from reid_data.layout import first_few
-from reid_data.parts import Kept, by_one_camera, count_differences, only_once
+from reid_data.parts import Kept, by_one_camera, contradictions, count_differences, only_once
 from reid_data.records import Inventory, Sighting
 
 TRAINING = "training"
@@ -77,15 +77,14 @@ class Scene:
         yield "test", [one for one in test if one.identity not in nobody]
 
     def file(self, path: Path) -> str:
-        """A file's name relative to the data set's folder, the same on every machine."""
-        return Path(os.path.relpath(path, self.inventory.folder)).as_posix()
+        """A file's name relative to the data set's folder, the same on every machine.
 
-    def local(self, words: str) -> str:
-        """A sentence without the way to the data set's folder."""
-        folder = self.inventory.folder
-        if not folder.is_absolute() or folder == folder.parent:
-            return words
-        return words.replace(f"{folder}{os.sep}", "").replace(str(folder), self.inventory.name)
+        In a sum, files of the others are named by their data set and relative to its folder.
+        """
+        for name, folder in self.inventory.others.items():
+            if path.is_relative_to(folder) and not path.is_relative_to(self.inventory.folder):
+                return f"{name}/{path.relative_to(folder).as_posix()}"
+        return Path(os.path.relpath(path, self.inventory.folder)).as_posix()
 
 
 def copies_of(scene: Scene) -> tuple[tuple[Copies, ...], int]:
@@ -121,7 +120,16 @@ def _mirrors(group: Sequence[tuple[str, Sighting]]) -> bool:
 def errors_of(scene: Scene) -> tuple[Finding, ...]:
     """What has to be repaired before anyone trains or scores on the data set."""
     return tuple(
-        filter(None, (_empty(scene), _missing(scene), _unreadable(scene), _in_both(scene)))
+        filter(
+            None,
+            (
+                _empty(scene),
+                _missing(scene),
+                _unreadable(scene),
+                _contradictory(scene),
+                _in_both(scene),
+            ),
+        )
     )
 
 
@@ -141,7 +149,7 @@ def warnings_of(scene: Scene, copies: Sequence[Copies]) -> tuple[Finding, ...]:
         _unmatched(scene),
         _deep(scene),
     ]
-    remarks = (Finding("remark", scene.local(words), ()) for words in scene.inventory.remarks)
+    remarks = (Finding("remark", words, ()) for words in scene.inventory.remarks)
     return (*filter(None, found), *remarks)
 
 
@@ -179,6 +187,14 @@ def _faults(scene: Scene) -> Iterator[tuple[str, Fault]]:
             yield scene.file(path), found
 
 
+def _contradictory(scene: Scene) -> Finding | None:
+    wrong = {scene.file(path): said for path, said in contradictions(scene.kept).items()}
+    words = (f"{file}: {said}" for file, said in wrong.items())
+    what = "Pictures with two identities, or in both training and test"
+    found = _finding("contradictory", what, words, "each can be used once, repair the list")
+    return found and found._replace(names=tuple(wrong))
+
+
 def _in_both(scene: Scene) -> Finding | None:
     trained, tested = ({one.identity for one in pictures} for _, pictures in scene.sides())
     hint = "every score would be too good, separate them"
@@ -188,7 +204,7 @@ def _in_both(scene: Scene) -> Finding | None:
 
 
 def _counts(scene: Scene) -> Finding | None:
-    differences = tuple(scene.local(words) for words in count_differences(scene.inventory))
+    differences = tuple(count_differences(scene.inventory))
     words = (
         f"Other counts than those of the published data set: {', '.join(differences)}; scores"
         " cannot be compared with published ones."

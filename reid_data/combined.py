@@ -1,9 +1,10 @@
 """Several data sets as one to train on; the first of them is the one to test on."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from reid_data.layout import first_few, in_words
+from reid_data.layout import counted, first_few, in_words
 from reid_data.parts import count_differences, kept_in
 from reid_data.records import Inventory, Sighting
 
@@ -15,13 +16,14 @@ def combine(inventories: Sequence[Inventory]) -> Inventory:
     and cameras of each other one follow, by rising number, behind those before it. A camera that is
     not known (-1) stays so. Junk and distractors of the others go by their own protocols; query,
     gallery and protocol are the first's. Counts are known of each alone, so that differences are
-    among the remarks.
+    among the remarks, each of which begins with the name of its data set.
 
     Args:
         inventories: one or more, in an order that matters for the numbers only behind the first.
 
     Raises:
-        ValueError: If a picture is in two of them, and would have to be two identities.
+        ValueError: If a picture is in two of them, or two are of one published data set, so that
+            one would have to be two identities.
     """
     _require_different(inventories)
     first = inventories[0]
@@ -43,7 +45,9 @@ def combine(inventories: Sequence[Inventory]) -> Inventory:
         layout=" + ".join(inventory.layout for inventory in inventories),
         train=tuple(train),
         known={},
+        others={inventory.name: inventory.folder for inventory in inventories[1:]},
         remarks=tuple(remark for inventory in inventories for remark in _remarks(inventory)),
+        people="",
     )
 
 
@@ -63,23 +67,34 @@ def _renumbered(
 
 def _remarks(inventory: Inventory) -> list[str]:
     differences = count_differences(inventory)
-    counts = f"{inventory.name} in {inventory.folder} has"
     return [
-        *inventory.remarks,
-        *([f"{counts} {in_words(differences)}."] if differences else []),
+        *(f"{inventory.name}: {remark}" for remark in inventory.remarks),
+        *([f"{inventory.name} has {in_words(differences)}."] if differences else []),
     ]
 
 
 def _require_different(inventories: Sequence[Inventory]) -> None:
     first = inventories[0]
-    seen = {sighting.path.resolve() for sighting in (*first.query, *first.gallery, *first.train)}
+    seen = _files((*first.query, *first.gallery, *first.train))
+    people = {first.people: first.name}
     for other in inventories[1:]:
-        added = {sighting.path.resolve() for sighting in other.train}
+        added = _files(other.train)
         twice = sorted(seen & added)
         if twice:
             raise ValueError(
-                f"{other.name} has {len(twice)} pictures that a data set before it in the sum has"
-                f" too ({first_few(twice)}), and one picture cannot be two identities: name each"
-                " data set once."
+                f"{other.name} has {counted(len(twice), 'picture', 'pictures')} that a data set"
+                f" before it in the sum has too ({first_few(twice)}), and one picture cannot be two"
+                " identities: name each data set once."
+            )
+        if other.people and other.people in people:
+            raise ValueError(
+                f"{people[other.people]} and {other.name} both show the identities of"
+                f" {other.people}, and nobody can be two identities: name one of them."
             )
         seen |= added
+        people[other.people] = other.name
+
+
+def _files(sightings: Iterable[Sighting]) -> set[str]:
+    """Their files, whatever links lead there."""
+    return {os.path.realpath(sighting.path) for sighting in sightings}

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from reid_data.layout import Place
-from reid_data.market1501 import GALLERY, QUERY, TRAIN, read_folder
-from reid_data.parts import assemble
-from reid_data.records import Inventory, ReidDataset
+from reid_data.market1501 import GALLERY, QUERY, SIGNS, TRAIN, read_folder
+from reid_data.records import Inventory
 
 FOLDER_NAMES = ("cuhk03-np", "CUHK03-NP", "cuhk03_np", "CUHK03_NP", "cuhk03", "CUHK03")
 """Usual names of the folder that holds ``detected`` and ``labeled``."""
@@ -25,6 +24,7 @@ PLACES = {
     boxes: Place(
         needed=(TRAIN, QUERY, GALLERY),
         names=(boxes, *(f"{folder}/{boxes}" for folder in FOLDER_NAMES)),
+        signs=SIGNS,
     )
     for boxes in KNOWN_COUNTS
 }
@@ -54,18 +54,5 @@ def read(root: Path, *, boxes: str) -> Inventory:
             f"Data set '{name}' was looked for in {folder}, which has the {others[0]} boxes: name"
             f" cuhk03_{others[0]}, or the folder {boxes}."
         )
-    return read_folder(folder, name, f"CUHK03-NP, {boxes} boxes", KNOWN_COUNTS[boxes])
-
-
-def load(root: Path, *, boxes: str) -> ReidDataset:
-    """The data set of ``read``, checked.
-
-    Args:
-        root: as ``read`` takes it.
-        boxes: ``"detected"`` or ``"labeled"``.
-
-    Raises:
-        ValueError: If it cannot be read, a picture does not exist, a part has none left, or an
-            identity is in both the training and the test part.
-    """
-    return assemble(read(root, boxes=boxes))
+    layout = f"CUHK03-NP, {boxes} boxes"
+    return read_folder(folder, name, layout, KNOWN_COUNTS[boxes], people="CUHK03")

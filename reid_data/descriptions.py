@@ -1,5 +1,6 @@
 """Data of one's own: pictures whose identity and camera somebody has put into words."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Literal
 
 from reid_data.layout import first_few
 from reid_data.numbering import numbered, whole_numbers
-from reid_data.records import JUNK, Inventory, Protocol, Sighting
+from reid_data.records import JUNK, UNKNOWN_CAMERA, Inventory, Protocol, Sighting
 
 Split = Literal["train", "query", "gallery", "test"]
 """The part of a picture; ``test`` is a part of which galleries are drawn."""
@@ -17,7 +18,6 @@ REPEATS = 10
 """Galleries drawn of a ``test`` part, as many as VehicleID has."""
 
 JUNK_NAME = str(JUNK)
-_UNKNOWN_CAMERA = -1
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Description:
     @property
     def has_camera(self) -> bool:
         """Whether its camera is known."""
-        return self.camera not in {"", str(_UNKNOWN_CAMERA)}
+        return self.camera not in {"", str(UNKNOWN_CAMERA)}
 
 
 def inventory_of(
@@ -86,7 +86,7 @@ def inventory_of(
     def part(*splits: Split) -> tuple[Sighting, ...]:
         return tuple(
             sorted(
-                Sighting(identities[d.identity], cameras.get(d.camera, _UNKNOWN_CAMERA), d.path)
+                Sighting(identities[d.identity], cameras.get(d.camera, UNKNOWN_CAMERA), d.path)
                 for d in described
                 if d.split in splits
             )
@@ -161,5 +161,5 @@ def _in_both_parts(described: Sequence[Description], numbers: Mapping[str, int])
 
 
 def below(folder: Path, paths: Iterable[Path]) -> list[str]:
-    """Paths as they are written from the folder, or in full where they lie elsewhere."""
-    return [str(p.relative_to(folder) if p.is_relative_to(folder) else p) for p in paths]
+    """Paths as they are written from the folder."""
+    return [Path(os.path.relpath(path, folder)).as_posix() for path in paths]

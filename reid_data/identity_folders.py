@@ -1,18 +1,17 @@
 """Data of one's own, with a folder per identity."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from reid_data.descriptions import JUNK_NAME, Description, Split, below, inventory_of
-from reid_data.layout import HINT, first_few, in_words, pictures_in
+from reid_data.layout import HINT, OTHER_ENDINGS, counted, first_few, in_words, pictures_in
 from reid_data.numbering import numbered
-from reid_data.parts import assemble
 from reid_data.randomness import generator_of
-from reid_data.records import JUNK, Inventory, ReidDataset
+from reid_data.records import JUNK, Inventory
 
 JUNK_FOLDERS = frozenset({JUNK_NAME, "junk"})
 """Names of folders whose pictures every evaluation leaves out."""
@@ -70,19 +69,6 @@ def read(root: Path, *, name: str = "identity_folders") -> Inventory:
     )
 
 
-def load(root: Path, *, name: str = "identity_folders") -> ReidDataset:
-    """The data set of folders per identity; see ``read``.
-
-    Args:
-        root: the folder that holds them.
-        name: what the data set is called in results.
-
-    Raises:
-        ValueError: If they cannot be read, or an identity is in training and in test.
-    """
-    return assemble(read(root, name=name))
-
-
 def _parts_of(root: Path) -> tuple[Split, ...]:
     """The folders of the parts, or none."""
     if not root.is_dir():
@@ -104,10 +90,13 @@ def _described(folder: Path, split: Split) -> Iterator[Description]:
     people = _folders_in(folder)
     pictures = [(person.name, path) for person in people for path in pictures_in(person)]
     if not pictures:
+        others = below(folder, _other_formats(people))
+        remedy = f"convert {first_few(others)}" if others else "move the pictures there"
         raise ValueError(
-            f"{folder} has no picture in a folder per identity, as {folder / '0001' / 'a.jpg'}"
-            f" would be, among its {len(people)} folders: move the pictures there, or list them in"
-            " a CSV manifest."
+            f"{folder} has no jpg or png picture in a folder per identity, as"
+            f" {folder / '0001' / 'a.jpg'} would be, among its"
+            f" {counted(len(people), 'folder', 'folders')}: {remedy}, or list them in a CSV"
+            " manifest."
         )
     for identity, path in pictures:
         camera = _CAMERA.search(path.stem)
@@ -125,8 +114,9 @@ def _divided(described: Sequence[Description]) -> tuple[list[Description], str]:
     people = sorted(set(numbers.values()) - {JUNK})
     if len(people) < 2:
         raise ValueError(
-            f"The folders are of {len(people)} identities without junk, and to train on some and"
-            " test on others takes 2 or more: add folders of other identities."
+            f"The folders show {counted(len(people), 'identity', 'identities')} besides junk, and"
+            " to train on some and test on others takes 2 or more: add folders of other"
+            " identities."
         )
     order = torch.randperm(len(people), generator=generator_of(_DIVISION)).tolist()
     training = {people[place] for place in order[: (len(people) + 1) // 2]}
@@ -151,12 +141,17 @@ def _passed_over(root: Path, parts: Sequence[str]) -> list[str]:
         "Folders without a picture": [p for p in people if not any(pictures_in(p))],
         "Folders below an identity's": [f for person in people for f in _folders_in(person)],
         "Pictures outside an identity's folder": outside,
+        "Pictures that are neither jpg nor png": _other_formats(people),
     }
     return [
         f"{kind} passed over: {first_few(below(root, sorted(paths)))}."
         for kind, paths in kinds.items()
         if paths
     ]
+
+
+def _other_formats(people: Iterable[Path]) -> list[Path]:
+    return sorted(path for person in people for path in pictures_in(person, OTHER_ENDINGS))
 
 
 def _folders_in(folder: Path) -> list[Path]:

@@ -5,17 +5,15 @@ use it go on, later ones decode again. Pictures that were replaced keep their pl
 then.
 """
 
-import fcntl
+import errno
 import logging
 import math
 import os
-import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import PIL
@@ -23,8 +21,8 @@ from jaxtyping import Int64, UInt8
 from numpy import ndarray
 
 from reid_data.bars import Bar, bar
-from reid_data.decoding import Unreadable, attempts, decoded, require_readable
-from reid_data.image_store import Entry, Source, Store, create, opened, trusted
+from reid_data.decoding import Unreadable, attempts, decoded, refusal, require_readable
+from reid_data.image_store import Entry, Source, Store, growing, opened
 
 # N pictures, S slots, H x W pixels
 
@@ -38,6 +36,22 @@ _BATCH = 1 << 25
 _ENTRY = 512
 """Bytes of a picture's line in the index, generously."""
 _MB = 1_000_000
+
+_ELSEWHERE = "set XDG_CACHE_HOME to a folder elsewhere, or do without the cache (cached=False)"
+_REMEDIES = {
+    "free some space": (errno.ENOSPC, errno.EDQUOT),
+    "allow this user to write there": (errno.EACCES, errno.EPERM, errno.EROFS),
+    "end the program that holds its index": (errno.EBUSY,),
+    "raise the limit of open files (ulimit -n)": (errno.EMFILE, errno.ENFILE),
+}
+_AS_SYSTEM = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_READONLY: errno.EACCES,
+    sqlite3.SQLITE_PERM: errno.EACCES,
+    sqlite3.SQLITE_BUSY: errno.EBUSY,
+    sqlite3.SQLITE_LOCKED: errno.EBUSY,
+}
+"""What the system would say in place of SQLite."""
 
 _Found = tuple[UInt8[ndarray, "S 3 H W"], dict[Path, int]]
 """The pixels of a whole store, and where in it each picture lies."""
@@ -88,20 +102,19 @@ class ImageCache:
 
         Raises:
             ValueError: If files cannot be read, which are named while the others are kept; or if
-                the disk has not the space or the folder cannot be written.
+                the disk has not the space, the folder cannot be written, or another program
+                holds the index for minutes.
         """
         sources, unreadable = _sources([path.absolute() for path in paths])
         count = len(sources) + len(unreadable)
         cached = self._complete(sources)
         if cached is None:
             try:
-                with self._alone():
-                    cached = self._filled(sources, unreadable, progress)
+                cached = self._filled(sources, unreadable, progress)
             except (OSError, sqlite3.Error) as error:
                 raise ValueError(
-                    f"The picture cache in {self._folder} cannot be written ({error}): free some"
-                    " space, set XDG_CACHE_HOME to a folder that can be, or do without the cache"
-                    " (cached=False)."
+                    f"The picture cache in {self._folder} cannot be written ({_reason(error)}):"
+                    f" {_remedy(error)}."
                 ) from error
         require_readable(unreadable, count)
         pixels, slots = cached
@@ -128,15 +141,12 @@ class ImageCache:
         self, sources: Mapping[Path, Source], unreadable: list[Unreadable], progress: str | None
     ) -> _Found:
         """All of the pictures that can be read; the others are added to the unreadable ones."""
-        if not trusted(self._stem, self._shape):
-            create(self._stem)
-        with opened(self._stem, self._shape, growing=True) as store:
-            if store is None:
-                raise FileNotFoundError("its files were removed at once")
+        with growing(self._stem, self._shape) as store:
             slots = store.find(sources)
             missing = [path for path in sources if path not in slots]
             if missing:
-                self._announce(len(missing))
+                self._announce(len(missing), store.free())
+            kept = True
             with bar(total=len(missing), desc=progress, unit="picture") as shown:
                 for batch in self._batches(missing):
                     outcomes = self._decoded(batch, shown)
@@ -146,7 +156,7 @@ class ImageCache:
                         for path, outcome in zip(batch, outcomes, strict=True)
                         if not isinstance(outcome, Unreadable)
                     ]
-                    self._commit(store, entries)
+                    kept = kept and self._committed(store, entries)
                     slots |= {entry.path: entry.slot for entry in entries}
             return store.pixels(), slots
 
@@ -161,57 +171,40 @@ class ImageCache:
             shown.update()
         return outcomes
 
-    def _commit(self, store: Store, entries: Sequence[Entry]) -> None:
+    def _committed(self, store: Store, entries: Sequence[Entry]) -> bool:
+        """Whether other runs will find the pictures; this one has them in any case."""
         try:
-            store.commit(entries)
+            if store.is_in_place():
+                store.commit(entries)
+                return True
         except sqlite3.Error:
-            if self._folder.is_dir() and trusted(self._stem, self._shape):
+            if store.is_in_place():
                 raise
-            _log.info("The picture cache in %s was deleted while it grew", self._folder)
+        _log.info("The picture cache in %s was deleted while it grew", self._folder)
+        return False
 
-    def _announce(self, count: int) -> None:
+    def _announce(self, count: int, free: int) -> None:
         """Say what the disk will hold.
+
+        Args:
+            count: of the pictures.
+            free: bytes.
 
         Raises:
             ValueError: If it has not the space.
         """
         needed = count * (math.prod(self._shape) + _ENTRY)
-        free = shutil.disk_usage(self._folder).free
         work = f"{count} pictures at {self._height}x{self._width}"
         if needed > free:
             raise ValueError(
                 f"The picture cache needs {needed / _MB:.0f} MB for {work} in {self._folder} and"
-                f" {free / _MB:.0f} MB are free there: free some, set XDG_CACHE_HOME to a folder on"
-                " another disk, or do without the cache (cached=False)."
+                f" {free / _MB:.0f} MB are free there: free some, {_ELSEWHERE}."
             )
         _log.info(
             "Decoding %s once into %s: %.1f MB, %.0f MB are free; the folder may be deleted"
             " at any time",
             *(work, self._folder, needed / _MB, free / _MB),
         )
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Nobody else appends meanwhile; the system lets go of it whatever ends us."""
-        lock_file = self._stem.with_name(f"{self._stem.name}.lock")
-        while True:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with lock_file.open("a") as lock:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    _log.info("Another run fills the picture cache in %s: waiting", self._folder)
-                    fcntl.flock(lock, fcntl.LOCK_EX)
-                if _is_at(lock, lock_file):  # or the folder was deleted while we waited
-                    yield
-                    return
-
-
-def _is_at(file: IO[str], path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _sources(paths: Sequence[Path]) -> tuple[dict[Path, Source], list[Unreadable]]:
@@ -222,7 +215,21 @@ def _sources(paths: Sequence[Path]) -> tuple[dict[Path, Source], list[Unreadable
         try:
             found = path.stat()
         except OSError as error:
-            unreadable[path] = Unreadable(path, str(error))
+            unreadable[path] = Unreadable(path, refusal(error).reason)
         else:
             sources[path] = Source(found.st_size, found.st_mtime_ns)
     return sources, list(unreadable.values())
+
+
+def _reason(error: OSError | sqlite3.Error) -> str:
+    """In the system's words or SQLite's, without the path."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def _remedy(error: OSError | sqlite3.Error) -> str:
+    if isinstance(error, OSError):
+        code = error.errno
+    else:
+        code = _AS_SYSTEM.get(error.sqlite_errorcode & 0xFF)
+    fitting = [remedy for remedy, codes in _REMEDIES.items() if code in codes]
+    return ", ".join([*fitting, _ELSEWHERE])

@@ -4,17 +4,19 @@ The pixel file begins with a block that holds its name; behind it lie the pictur
 each, red, green and blue planes one behind the other. The index (SQLite) says of a source file's
 path, size and time of change in which slot its pixels lie and what their checksum is. Pixels are on
 the disk before the index speaks of them, so that nothing it says is wrong whenever a process ends.
+
+Who appends holds a lock on the pixel file itself. A file that cannot be trusted is never written
+again, others may have mapped it: its name passes to a new one.
 """
 
-import logging
+import errno
 import mmap
 import os
-import secrets
+import shutil
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -22,21 +24,20 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
+from reid_data.decoding import on_threads
+from reid_data.image_files import HEADER, alone, begin, files_of, index_of, is_at
+
 # S slots, H x W pixels
 
-_log = logging.getLogger(__name__)
+_READER_WAITS, _WRITER_WAITS = 5.0, 300.0
+"""Seconds for whoever has the index to let go of it: a reader can look again behind the lock, a
+writer would lose what it decoded."""
+_TRIES = 10
+"""Stores begun one behind the other, at most, while somebody deletes them."""
 
-_MAGIC = "nni-reid pictures"
-_HEADER = 4096
-"""Bytes in front of the pictures, a page of memory."""
-
-_SCHEMA = """
-CREATE TABLE store (name TEXT NOT NULL);
-CREATE TABLE pictures (
-    path BLOB PRIMARY KEY, size INTEGER NOT NULL, changed INTEGER NOT NULL,
-    slot INTEGER NOT NULL UNIQUE, checksum INTEGER NOT NULL
-) WITHOUT ROWID;
-"""
+_whole: dict[tuple[int, int], tuple[int, dict[int, int]]] = {}
+"""Device and inode of a pixel file -> its last change, and the slots that this process has read
+and found whole since, with their checksums."""
 
 
 class Source(NamedTuple):
@@ -68,49 +69,65 @@ class Entry(NamedTuple):
 
 
 class Store:
-    """One pixel file with its index, both open; made by `opened` or `created`.
+    """One pixel file with its index, both open; made by `opened` or `growing`.
 
     Args:
+        stem: the files' path without ending.
         file: of the pixels.
         index: a connection.
         shape: ``(3, H, W)``.
     """
 
-    def __init__(self, file: BinaryIO, index: sqlite3.Connection, shape: tuple[int, ...]) -> None:
+    def __init__(
+        self, stem: Path, file: BinaryIO, index: sqlite3.Connection, shape: tuple[int, ...]
+    ) -> None:
         self._file, self._index, self._shape = file, index, shape
         self._record = int(np.prod(shape))
-        [(last,)] = index.execute("SELECT max(slot) FROM pictures").fetchall()
-        self._next = 0 if last is None else int(last) + 1
+        pixel_file, index_file = files_of(stem)
+        self._places = {pixel_file: os.fstat(file.fileno()), index_file: index_file.stat()}
+        # Behind what a killed run left, too: no byte is written twice, whatever the index says.
+        self._next = -((HEADER - os.fstat(file.fileno()).st_size) // self._record)
 
     def pixels(self) -> UInt8[ndarray, "S 3 H W"]:
         """All slots, mapped and not to be written; what is appended later is not among them."""
         size = os.fstat(self._file.fileno()).st_size
-        count = max(0, size - _HEADER) // self._record
+        count = max(0, size - HEADER) // self._record
         mapped = mmap.mmap(self._file.fileno(), size, access=mmap.ACCESS_READ)
-        return np.ndarray((count, *self._shape), np.uint8, buffer=mapped, offset=_HEADER)
+        return np.ndarray((count, *self._shape), np.uint8, buffer=mapped, offset=HEADER)
 
     def find(self, sources: Mapping[Path, Source]) -> dict[Path, int]:
         """Path -> slot of the pictures that are here, unchanged and whole.
 
+        Every slot is read and its checksum taken, 98 kB at 256 x 128 and 12 GB for all of MSMT17,
+        once by each process and again only when somebody has written into the pixel file.
+
         Args:
             sources: the pictures as they are now.
         """
-        pixels = self.pixels()
+        pixels, whole = self.pixels(), _found_whole(self._file)
         listed = [entry for path, now in sources.items() if (entry := self._entry(path, now))]
+        unsure = [entry for entry in listed if whole.get(entry.slot) != entry.checksum]
 
         def is_whole(entry: Entry) -> bool:
-            return (
-                entry.slot < len(pixels) and zlib.crc32(pixels[entry.slot].data) == entry.checksum
-            )
+            there = entry.slot in range(len(pixels))
+            return there and zlib.crc32(pixels[entry.slot].data) == entry.checksum
 
-        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-            whole = pool.map(is_whole, listed)
-            return {e.path: e.slot for e, good in zip(listed, whole, strict=True) if good}
+        verdicts = zip(unsure, on_threads(is_whole, unsure), strict=True)
+        whole |= {entry.slot: entry.checksum for entry, good in verdicts if good}
+        return {e.path: e.slot for e in listed if whole.get(e.slot) == e.checksum}
+
+    def free(self) -> int:
+        """Bytes that are free on the disk."""
+        return shutil.disk_usage(self._file.fileno()).free
+
+    def is_in_place(self) -> bool:
+        """Whether the files that bear the names are still these: who finds others fills them."""
+        return all(is_at(found, path) for path, found in self._places.items())
 
     def append(self, path: Path, source: Source, pixels: UInt8[ndarray, "3 H W"]) -> Entry:
         """Write a picture behind all others; `commit` makes it count."""
         entry = Entry(path, source, self._next, zlib.crc32(pixels.data))
-        rest, offset = pixels.data.cast("B"), _HEADER + entry.slot * self._record
+        rest, offset = pixels.data.cast("B"), HEADER + entry.slot * self._record
         while rest:
             written = os.pwrite(self._file.fileno(), rest, offset)
             rest, offset = rest[written:], offset + written
@@ -124,11 +141,6 @@ class Store:
         with self._index:
             self._index.executemany("INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?)", rows)
 
-    def close(self) -> None:
-        """Mapped pixels stay."""
-        self._index.close()
-        self._file.close()
-
     def _entry(self, path: Path, source: Source) -> Entry | None:
         query = "SELECT slot, checksum FROM pictures WHERE path = ? AND size = ? AND changed = ?"
         row = self._index.execute(query, (os.fsencode(path), *source)).fetchone()
@@ -136,82 +148,71 @@ class Store:
 
 
 @contextmanager
-def opened(stem: Path, shape: tuple[int, ...], *, growing: bool = False) -> Iterator[Store | None]:
-    """The store whose files are called so, or None where there is none that can be trusted.
+def opened(stem: Path, shape: tuple[int, ...]) -> Iterator[Store | None]:
+    """The store whose files are called so, to read, or None where none can be trusted.
 
     Args:
         stem: the files' path without ending.
         shape: ``(3, H, W)``.
-        growing: it will be appended to; the caller sees to it that nobody else does.
-    """
-    store = _joined(stem, shape, "rw" if growing else "ro")
-    try:
-        yield store
-    finally:
-        if store is not None:
-            store.close()
-
-
-def trusted(stem: Path, shape: tuple[int, ...]) -> bool:
-    """Whether there is a store that can be appended to; as for `opened`."""
-    with opened(stem, shape, growing=True) as store:
-        return store is not None
-
-
-def create(stem: Path) -> None:
-    """Put an empty store in the place of whatever bears the name; what is mapped stays."""
-    pixel_file, index_file = _files(stem)
-    for file in (pixel_file, index_file, index_file.with_name(f"{index_file.name}-journal")):
-        file.unlink(missing_ok=True)
-    name = secrets.token_hex(16)
-    pixel_file.write_bytes(_block(name))
-    index = sqlite3.connect(index_file)
-    try:
-        index.executescript(_SCHEMA)
-        with index:
-            index.execute("INSERT INTO store VALUES (?)", (name,))
-    finally:
-        index.close()
-
-
-def _files(stem: Path) -> tuple[Path, Path]:
-    return stem.with_name(f"{stem.name}.u8"), stem.with_name(f"{stem.name}.sqlite")
-
-
-def _joined(stem: Path, shape: tuple[int, ...], mode: str) -> Store | None:
-    """Both files open, if they are of one store and can be read."""
-    pixel_file, index_file = _files(stem)
-    try:
-        file = pixel_file.open("r+b" if mode == "rw" else "rb", buffering=0)
-    except FileNotFoundError:
-        return None
-    try:
-        index = sqlite3.connect(f"{index_file.absolute().as_uri()}?mode={mode}", uri=True)
-    except sqlite3.Error:
-        file.close()
-        return None
-    try:
-        if _header(index) == file.read(_HEADER):
-            return Store(file, index, shape)
-    except sqlite3.DatabaseError:
-        _log.info("The index %s is damaged or not ours", index_file)
-    index.close()
-    file.close()
-    return None
-
-
-def _header(index: sqlite3.Connection) -> bytes:
-    """What the pixel file that belongs to an index begins with.
 
     Raises:
-        sqlite3.DatabaseError: If the index is damaged or has other tables.
+        OSError: If a file cannot be read now.
+        sqlite3.Error: If the index cannot.
     """
-    [(verdict,)] = index.execute("PRAGMA quick_check(1)").fetchall()
-    if verdict != "ok":
-        raise sqlite3.DatabaseError(verdict)
-    names = [str(name) for (name,) in index.execute("SELECT name FROM store")]
-    return _block(" ".join(names))
+    pixel_file, index_file = files_of(stem)
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(pixel_file.open("rb", buffering=0))
+        except FileNotFoundError:
+            yield None
+            return
+        index = index_of(file, index_file, mode="ro", patience=_READER_WAITS)
+        if index is None:
+            yield None
+            return
+        with closing(index):
+            yield Store(stem, file, index, shape)
 
 
-def _block(name: str) -> bytes:
-    return f"{_MAGIC} {name}\n".encode().ljust(_HEADER, b"\0")
+@contextmanager
+def growing(stem: Path, shape: tuple[int, ...]) -> Iterator[Store]:
+    """The store whose files are called so, to append to; an empty one where none can be trusted.
+
+    Whoever else wants to append waits until this ends, or the process does.
+
+    Args:
+        stem: the files' path without ending; folders above them are made.
+        shape: ``(3, H, W)``.
+
+    Raises:
+        OSError: If a file cannot be read or written.
+        sqlite3.Error: If the index cannot; the store stays as it is.
+    """
+    pixel_file, index_file = files_of(stem)
+    for _ in range(_TRIES):
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        with alone(pixel_file) as file:
+            now = os.fstat(file.fileno())
+            if not is_at(now, pixel_file):  # it was deleted or replaced while we waited
+                continue
+            if now.st_size == 0:
+                begin(file, index_file)
+            index = index_of(file, index_file, mode="rw", patience=_WRITER_WAITS)
+            if index is None:
+                pixel_file.unlink(missing_ok=True)
+                continue
+            with closing(index):
+                yield Store(stem, file, index, shape)
+                return
+    raise FileNotFoundError(errno.ENOENT, "its files are gone as soon as they are made")
+
+
+def _found_whole(file: BinaryIO) -> dict[int, int]:
+    """Slot -> checksum of what was read since a pixel file last changed; to be added to."""
+    now = os.fstat(file.fileno())
+    place = now.st_dev, now.st_ino
+    changed, whole = _whole.get(place, (None, {}))
+    if changed != now.st_ctime_ns:  # which, unlike the time of change, nobody can set
+        whole = {}
+        _whole[place] = now.st_ctime_ns, whole
+    return whole

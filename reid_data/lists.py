@@ -7,6 +7,8 @@ from reid_data.layout import first_few
 from reid_data.reading import Reading
 from reid_data.records import Sighting
 
+_MOST_DIGITS = 18
+
 
 def listed(listing: Path, sighting_of: Callable[[str], Sighting], *, expected: str) -> Reading:
     """The pictures of a list, in its order; a picture that is listed twice counts once.
@@ -37,10 +39,13 @@ def whole_number(words: str) -> int:
     """An identity or camera of a list.
 
     Raises:
-        ValueError: If it is anything but digits.
+        ValueError: If it is anything but digits, or more than a tensor of int64 holds.
     """
-    if not (words.isascii() and words.isdigit()):
-        raise ValueError(f"'{words}' is not a whole number of digits: write one such as 12.")
+    if not (words.isascii() and words.isdigit() and len(words) <= _MOST_DIGITS):
+        raise ValueError(
+            f"'{words}' is not a whole number of at most {_MOST_DIGITS} digits: write one such as"
+            " 12."
+        )
     return int(words)
 
 
@@ -73,5 +78,8 @@ def _once(sightings: Iterable[Sighting], listing: Path) -> Reading:
                 f" that it shows {sighting.identity}: repair the list."
             )
         again.append(sighting.path.name)
-    remark = f"{len(again)} lines of {listing} repeat a picture, which counts once: "
-    return Reading(tuple(first.values()), (f"{remark}{first_few(again)}.",) if again else ())
+    remark = (
+        f"Lines of {listing.name} that repeat a picture, which counts once: {len(again):,}"
+        f" ({first_few(again)})."
+    )
+    return Reading(tuple(first.values()), (remark,) if again else ())

@@ -2,14 +2,14 @@
 
 import csv
 import io
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast, get_args
 
 from reid_data.descriptions import Description, Split, below, inventory_of
 from reid_data.layout import first_few, in_words
-from reid_data.parts import assemble
-from reid_data.records import Inventory, ReidDataset
+from reid_data.records import Inventory
 
 LAYOUT = "CSV manifest"
 NEEDED = ("path", "identity", "split")
@@ -74,20 +74,6 @@ def read(file: Path, *, name: str = "manifest") -> Inventory:
         folder=folder,
         remarks=[*_of_columns(columns), *_of_repeats(again, folder)],
     )
-
-
-def load(file: Path, *, name: str = "manifest") -> ReidDataset:
-    """The data set of a manifest; see ``read``.
-
-    Args:
-        file: the manifest.
-        name: what the data set is called in results.
-
-    Raises:
-        ValueError: If the manifest cannot be read, a listed picture does not exist, a part is
-            empty, or an identity is in training and in test.
-    """
-    return assemble(read(file, name=name))
 
 
 def _rows(file: Path) -> Iterator[tuple[int, list[str]]]:
@@ -163,8 +149,19 @@ def _description(cell: dict[str, str], folder: Path, where: str) -> Description:
             " test."
         )
     return Description(
-        folder / cell["path"], cell["identity"], cell.get(CAMERA, ""), cast(Split, split)
+        _path(folder, cell["path"]), cell["identity"], cell.get(CAMERA, ""), cast(Split, split)
     )
+
+
+def _path(folder: Path, words: str) -> Path:
+    """A picture's path, the same for ``a.jpg`` and ``../here/a.jpg``."""
+    written = folder / words
+    if ".." not in written.parts:
+        return written
+    plain = Path(os.path.normpath(written))
+    # Behind a linked folder, .. leads elsewhere.
+    same = os.path.realpath(plain.parent) == os.path.realpath(written.parent)
+    return plain if same else written
 
 
 def _said(description: Description) -> str:
@@ -191,4 +188,4 @@ def _of_repeats(again: Sequence[Path], folder: Path) -> list[str]:
     if not again:
         return []
     paths = first_few(below(folder, sorted(again)))
-    return [f"{len(again)} lines repeat a picture, which counts once: {paths}."]
+    return [f"Lines that repeat a picture, which counts once: {len(again):,} ({paths})."]

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from reid_data.layout import Place, calls_itself
 from reid_data.names import named
-from reid_data.parts import assemble
-from reid_data.records import Inventory, ReidDataset
+from reid_data.records import Inventory
 
 TRAIN, QUERY, GALLERY = "bounding_box_train", "query", "bounding_box_test"
 FOLDER_NAMES = (
@@ -16,7 +15,9 @@ FOLDER_NAMES = (
     "market1501",
     "Market-1501",
 )
-PLACE = Place(needed=(TRAIN, QUERY, GALLERY), names=FOLDER_NAMES)
+SIGNS = (TRAIN, GALLERY)
+"""Folders that only this layout has."""
+PLACE = Place(needed=(TRAIN, QUERY, GALLERY), names=FOLDER_NAMES, signs=SIGNS)
 KNOWN_COUNTS = {
     "training": 12_936,
     "query": 3_368,
@@ -45,25 +46,14 @@ def read(root: Path, *, name: str = "market1501") -> Inventory:
     """
     folder = PLACE.locate(root, name=name)
     if calls_itself(folder, "market1501"):
-        return read_folder(folder, name, f"Market-1501{_version(folder)}", KNOWN_COUNTS)
+        layout = f"Market-1501{_version(folder)}"
+        return read_folder(folder, name, layout, KNOWN_COUNTS, people="Market-1501")
     return read_folder(folder, name, "Market-1501's layout", {})
 
 
-def load(root: Path, *, name: str = "market1501") -> ReidDataset:
-    """The data set of ``read``, checked.
-
-    Args:
-        root: as ``read`` takes it.
-        name: what the data set is called in results.
-
-    Raises:
-        ValueError: If it cannot be read, a picture does not exist, a part has none left, or an
-            identity is in both the training and the test part.
-    """
-    return assemble(read(root, name=name))
-
-
-def read_folder(folder: Path, name: str, layout: str, known: Mapping[str, int]) -> Inventory:
+def read_folder(
+    folder: Path, name: str, layout: str, known: Mapping[str, int], *, people: str = ""
+) -> Inventory:
     """Read three folders in Market-1501's layout, wherever they are.
 
     Args:
@@ -71,6 +61,7 @@ def read_folder(folder: Path, name: str, layout: str, known: Mapping[str, int]) 
         name: what the data set is called in results.
         layout: what the data set is, in words.
         known: counts it is known by.
+        people: the published data set that shows the same identities.
 
     Raises:
         ValueError: If a folder has no picture, or no file name can be read.
@@ -84,6 +75,7 @@ def read_folder(folder: Path, name: str, layout: str, known: Mapping[str, int]) 
         query=query.sightings,
         gallery=gallery.sightings,
         known=known,
+        people=people,
         remarks=train.remarks + query.remarks + gallery.remarks,
     )
 

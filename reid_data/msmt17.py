@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from reid_data.layout import Place
+from reid_data.layout import Place, calls_itself
 from reid_data.lists import listed, whole_number
-from reid_data.parts import assemble
 from reid_data.reading import Reading
-from reid_data.records import Inventory, Protocol, ReidDataset, Sighting
+from reid_data.records import Inventory, Protocol, Sighting
 
 PARTS = ("train", "trainval", "all")
 """Training pictures: without the validation list, with it, or the test pictures besides."""
@@ -27,7 +26,7 @@ FOLDER_NAMES = (
 )
 _EDITIONS = {"V1": ("train", "test"), "V2": ("mask_train_v2", "mask_test_v2")}
 _LISTS = ("list_train.txt", "list_val.txt", "list_query.txt", "list_gallery.txt")
-PLACE = Place(needed=_LISTS, names=FOLDER_NAMES)
+PLACE = Place(needed=_LISTS, names=FOLDER_NAMES, signs=_EDITIONS["V2"], shared=_EDITIONS["V1"])
 
 _TEST = {"query": 11_659, "gallery": 82_161, "test identities": 3_060, "cameras": 15}
 KNOWN_COUNTS: Mapping[str, Mapping[str, int]] = {
@@ -70,8 +69,8 @@ def read(root: Path, *, part: str = "trainval", name: str = "msmt17") -> Invento
             added where ``part`` is not the default.
 
     Raises:
-        ValueError: If the root, a list or a folder is missing, a line cannot be read, or ``part``
-            is unknown.
+        ValueError: If the root, a list or a folder is missing, a line cannot be read, ``part`` is
+            unknown, or both editions lie there and the folder's name says neither.
     """
     if part not in PARTS:
         raise ValueError(
@@ -80,10 +79,12 @@ def read(root: Path, *, part: str = "trainval", name: str = "msmt17") -> Invento
     folder = PLACE.locate(root, name=name)
     edition = _edition(folder)
     lists = _read_lists(folder, *(folder / below for below in _EDITIONS[edition]))
-    train = lists.train.sightings if part == "train" else _both(lists.train, lists.val)
-    tested = (lists.query.sightings, lists.gallery.sightings)
-    if part == "all":
-        train, tested = train + tested[0] + tested[1], ((), ())
+    train = {
+        "train": lists.train.sightings,
+        "trainval": _each_once(lists.train, lists.val),
+        "all": _each_once(*lists),
+    }[part]
+    tested = ((), ()) if part == "all" else (lists.query.sightings, lists.gallery.sightings)
     return Inventory(
         name=f"{name}_{edition.lower()}" + ("" if part == "trainval" else f"_{part}"),
         layout=f"MSMT17 {edition}, trained on {part}",
@@ -93,28 +94,28 @@ def read(root: Path, *, part: str = "trainval", name: str = "msmt17") -> Invento
         gallery=tested[1],
         protocol=_NOBODY,
         known=KNOWN_COUNTS[part],
+        people="MSMT17",
         remarks=tuple(remark for reading in lists for remark in reading.remarks),
     )
 
 
-def load(root: Path, *, part: str = "trainval", name: str = "msmt17") -> ReidDataset:
-    """The data set of ``read``, checked.
-
-    Args:
-        root: as ``read`` takes it.
-        part: one of ``PARTS``.
-        name: the beginning of what the data set is called in results.
-
-    Raises:
-        ValueError: If it cannot be read, or a listed picture does not exist.
-    """
-    return assemble(read(root, part=part, name=name))
-
-
 def _edition(folder: Path) -> str:
-    for edition, folders in _EDITIONS.items():
-        if all((folder / part_folder).is_dir() for part_folder in folders):
-            return edition
+    """The edition whose pictures lie there; of both, the one that the folder is called after."""
+    there = [
+        edition
+        for edition, folders in _EDITIONS.items()
+        if all((folder / part_folder).is_dir() for part_folder in folders)
+    ]
+    if len(there) > 1:
+        there = [edition for edition in there if calls_itself(folder, f"msmt17{edition.lower()}")]
+        if len(there) != 1:
+            raise ValueError(
+                f"{folder} has the folders of both editions of MSMT17, train and test (V1) and"
+                " mask_train_v2 and mask_test_v2 (V2), and lists for one of them: keep the edition"
+                " that the lists belong to, or call the folder MSMT17_V1 or MSMT17_V2."
+            )
+    for edition in there:
+        return edition
     raise ValueError(
         f"{folder} has MSMT17's lists and neither the folders train and test (V1) nor"
         " mask_train_v2 and mask_test_v2 (V2): unpack the pictures there."
@@ -125,15 +126,15 @@ def _read_lists(folder: Path, train_folder: Path, test_folder: Path) -> _Lists:
     train_list, val_list, query_list, gallery_list = (folder / name for name in _LISTS)
     train = _listed(train_list, train_folder, first_identity=1)
     val = _listed(val_list, train_folder, first_identity=1)
-    after = 1 + max(sighting.identity for sighting in _both(train, val))
+    after = 1 + max(sighting.identity for sighting in _each_once(train, val))
     query = _listed(query_list, test_folder, first_identity=after)
     gallery = _listed(gallery_list, test_folder, first_identity=after)
     return _Lists(train, val, query, gallery)
 
 
-def _both(one: Reading, other: Reading) -> tuple[Sighting, ...]:
-    """The pictures of two lists, each once."""
-    return tuple(dict.fromkeys(one.sightings + other.sightings))
+def _each_once(*lists: Reading) -> tuple[Sighting, ...]:
+    """The pictures of several lists, each once."""
+    return tuple(dict.fromkeys(sighting for one in lists for sighting in one.sightings))
 
 
 def _listed(listing: Path, folder: Path, *, first_identity: int) -> Reading:

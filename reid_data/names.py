@@ -3,18 +3,26 @@
 import re
 from pathlib import Path
 
-from reid_data.layout import first_few, pictures_in
+from reid_data.layout import (
+    OTHER_ENDINGS,
+    counted,
+    first_few,
+    of_other_formats,
+    pictures_in,
+)
 from reid_data.reading import Reading
 from reid_data.records import Sighting
 
-_FILE_NAME = re.compile(r"(?P<identity>-1|[0-9]+)_c(?P<camera>[0-9]+)")
+# More than 18 digits would not fit into a tensor of int64.
+_FILE_NAME = re.compile(r"(?P<identity>-1|[0-9]{1,18})_c(?P<camera>[0-9]{1,18})(?![0-9])")
 
 
 def named(folder: Path, *, example: str = "0001_c1s1_000151_00.jpg") -> Reading:
     """Every picture of a folder whose name begins with identity and camera, sorted by name.
 
     Args:
-        folder: of the pictures; other files in it, hidden ones too, are passed over.
+        folder: of the pictures; hidden files in it are passed over, and so are others, in silence
+            unless they are pictures in another format.
         example: a name as it should be, for the error.
 
     Raises:
@@ -23,10 +31,11 @@ def named(folder: Path, *, example: str = "0001_c1s1_000151_00.jpg") -> Reading:
     if not folder.is_dir():
         raise ValueError(f"{folder} is a file where a folder of pictures was expected: replace it.")
     paths = sorted(pictures_in(folder))
+    others = sorted(path.name for path in pictures_in(folder, OTHER_ENDINGS))
     if not paths:
         raise ValueError(
-            f"{folder} holds no jpg or png picture, and every part of a data set needs some:"
-            " check that it was unpacked completely."
+            f"{folder} holds no jpg or png picture, and every part of a data set needs some: "
+            + (f"convert {first_few(others)}." if others else "unpack it again, completely.")
         )
     read = [(path, _FILE_NAME.match(path.name)) for path in paths]
     sightings = tuple(_sighting(path, match) for path, match in read if match)
@@ -37,10 +46,11 @@ def named(folder: Path, *, example: str = "0001_c1s1_000151_00.jpg") -> Reading:
             f" identity and a camera as {example} does: rename the files."
         )
     remark = (
-        f"{len(unread)} pictures of {folder} are left out, for their names say no identity and"
-        f" camera: {first_few(unread)}."
+        f"Left out of {folder.name} for a name without identity and camera, of at most 18 digits"
+        f" each: {counted(len(unread), 'picture', 'pictures')} ({first_few(unread)})."
     )
-    return Reading(sightings, (remark,) if unread else ())
+    formats = of_other_formats(others, where=folder.name)
+    return Reading(sightings, ((remark,) if unread else ()) + formats)
 
 
 def sighting_named(path: Path) -> Sighting:
@@ -52,7 +62,8 @@ def sighting_named(path: Path) -> Sighting:
     match = _FILE_NAME.match(path.name)
     if match is None:
         raise ValueError(
-            f"{path.name} says no identity and camera as 0001_c1s1_000151_00.jpg does: rename it."
+            f"{path.name} says no identity and camera, of at most 18 digits each, as"
+            " 0001_c1s1_000151_00.jpg does: rename it."
         )
     return _sighting(path, match)
 

@@ -1,12 +1,13 @@
 """The checks every data set passes before anyone uses its three parts."""
 
 import logging
+import os
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from reid_data.layout import first_few, in_words
+from reid_data.layout import counted, first_few, in_words
 from reid_data.records import Inventory, ReidDataset, Sighting
 
 _log = logging.getLogger(__name__)
@@ -40,12 +41,14 @@ def assemble(inventory: Inventory) -> ReidDataset:
     identities that one camera saw. An inventory without query *and* gallery is for training only.
 
     Raises:
-        ValueError: If a picture does not exist, an identity is in the training and in the test
-            part, or a part has no picture of an identity left.
+        ValueError: If a picture does not exist or contradicts itself (see ``contradictions``), an
+            identity is in the training and in the test part, or a part has no picture of an
+            identity left.
     """
     kept = Kept(*(tuple(sorted(part)) for part in kept_in(inventory)))
     _require_pictures(inventory, kept)
     _require_files(inventory, kept)
+    _require_one_meaning(inventory, kept)
     _require_disjoint(inventory, kept)
     for remark in inventory.remarks:
         _log.warning("%s: %s", inventory.name, remark)
@@ -103,6 +106,33 @@ def count_differences(inventory: Inventory) -> list[str]:
     ]
 
 
+def contradictions(kept: Kept) -> dict[Path, str]:
+    """Pictures that show two identities, or are in training and in test, with what is said of them.
+
+    A query picture may lie in the gallery too, as the same identity. Files are compared by their
+    names once links and ``..`` among their folders are followed; a picture that is a link itself,
+    as content-addressed stores have it, is a picture of its own.
+
+    Returns:
+        The path, or the first of several ways to the same file, sorted; and words such as
+        ``identity 1 in training and identity 3 in test``.
+    """
+    meanings: dict[tuple[str, str], list[tuple[Path, str]]] = defaultdict(list)
+    folders = {one.path.parent for part in kept for one in part}
+    followed = {folder: os.path.realpath(folder) for folder in folders}
+    for side, pictures in (("training", kept.train), ("test", kept.query + kept.gallery)):
+        for one in pictures:
+            file = followed[one.path.parent], one.path.name
+            meanings[file].append((one.path, f"identity {one.identity} in {side}"))
+    return dict(
+        sorted(
+            (min(path for path, _ in said), in_words(list(distinct)))
+            for said in meanings.values()
+            if len(distinct := dict.fromkeys(words for _, words in said)) > 1
+        )
+    )
+
+
 def only_once(sightings: Iterable[Sighting]) -> list[int]:
     """Identities with one picture, sorted."""
     return [identity for identity, seen in _by_identity(sightings).items() if len(seen) == 1]
@@ -145,15 +175,19 @@ def _require_pictures(inventory: Inventory, kept: Kept) -> None:
     ):
         if len(left) < len(found):
             _log.info(
-                "%d junk or distractor pictures left out of the %s of %s",
-                len(found) - len(left),
+                "%s left out of the %s of %s",
+                counted(
+                    len(found) - len(left),
+                    "junk or distractor picture",
+                    "junk or distractor pictures",
+                ),
                 where,
                 inventory.name,
             )
         if not left and not may_be_empty:
             raise ValueError(
                 f"The {where} of {inventory.name} has no picture of an identity among"
-                f" {len(found)} files: check that the folder is complete."
+                f" {counted(len(found), 'file', 'files')}: check that the folder is complete."
             )
 
 
@@ -167,14 +201,24 @@ def _require_files(inventory: Inventory, kept: Kept) -> None:
         )
 
 
+def _require_one_meaning(inventory: Inventory, kept: Kept) -> None:
+    wrong = [f"{path}: {said}" for path, said in contradictions(kept).items()]
+    if wrong:
+        raise ValueError(
+            f"Data set '{inventory.name}' has {counted(len(wrong), 'picture', 'pictures')} with two"
+            f" identities, or in training and in test ({first_few(wrong)}): name each once."
+        )
+
+
 def _require_disjoint(inventory: Inventory, kept: Kept) -> None:
     trained = {sighting.identity for sighting in kept.train}
     tested = {sighting.identity for sighting in kept.query + kept.gallery}
     both = sorted(trained & tested)
     if both:
         raise ValueError(
-            f"Data set '{inventory.name}' has {len(both)} identities in training and in test"
-            f" ({first_few(both)}), which would make every score too good: separate them."
+            f"Data set '{inventory.name}' has {counted(len(both), 'identity', 'identities')} in"
+            f" training and in test ({first_few(both)}), which would make every score too good:"
+            " separate them."
         )
 
 
@@ -196,20 +240,17 @@ def _warn_of_the_lonely(inventory: Inventory, kept: Kept) -> None:
         single = only_once(part)
         if single:
             _log.warning(
-                "%d %s identities of %s have one picture only, so that they have no other picture"
-                " to be near to: %s",
-                len(single),
-                where,
+                "%s of %s with one picture only, which has no other to be near to: %s",
+                counted(len(single), f"{where} identity", f"{where} identities"),
                 inventory.name,
                 first_few(single),
             )
         one_camera = by_one_camera(part) if inventory.protocol.camera_rule else []
         if one_camera:
             _log.warning(
-                "%d %s identities of %s were seen by one camera only, of which the camera rule"
-                " leaves nothing to find: %s",
-                len(one_camera),
-                where,
+                "%s of %s seen by one camera only, of which the camera rule leaves nothing to"
+                " find: %s",
+                counted(len(one_camera), f"{where} identity", f"{where} identities"),
                 inventory.name,
                 first_few(one_camera),
             )

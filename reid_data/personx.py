@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from reid_data.layout import Place, calls_itself, in_words
-from reid_data.market1501 import GALLERY, QUERY, TRAIN, read_folder
-from reid_data.parts import assemble
-from reid_data.records import Inventory, ReidDataset
+from reid_data.market1501 import GALLERY, QUERY, SIGNS, TRAIN, read_folder
+from reid_data.records import Inventory
 
 FOLDER_NAMES = ("PersonX", "personX", "personx", "PersonX_v1", "personx/PersonX_v1")
 PLACE = Place(
     needed=(TRAIN, QUERY, GALLERY),
     names=(*FOLDER_NAMES, *(f"{folder}/*" for folder in FOLDER_NAMES)),
+    signs=SIGNS,
 )
 KNOWN_COUNTS = {
     "training": 9_840,
@@ -47,17 +47,3 @@ def read(root: Path, *, name: str = "personx") -> Inventory:
     if calls_itself(folder, "personx"):
         return read_folder(folder, name, "PersonX", KNOWN_COUNTS)
     return read_folder(folder, name, f"PersonX, sub-domain {folder.resolve().name}", {})
-
-
-def load(root: Path, *, name: str = "personx") -> ReidDataset:
-    """The data set of ``read``, checked.
-
-    Args:
-        root: as ``read`` takes it.
-        name: what the data set is called in results.
-
-    Raises:
-        ValueError: If it cannot be read, a picture does not exist, a part has none left, or an
-            identity is in both the training and the test part.
-    """
-    return assemble(read(root, name=name))

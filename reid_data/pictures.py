@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Int, UInt8
-from PIL import Image
 from torch import Tensor
 
 from reid_data.bars import bar
-from reid_data.decoding import attempts, decoded, require_readable, sorted_out
+from reid_data.decoding import attempts, decoded, read, require_readable, sorted_out
 from reid_data.image_cache import ImageCache
 from reid_data.records import Sighting
 
@@ -87,10 +86,9 @@ def check_readable(sightings: Sequence[Sighting], *, progress: str | None = None
         ValueError: If files cannot be read; it names them.
     """
     paths = [sighting.path for sighting in sightings]
-    outcomes = bar(attempts(_load, paths), total=len(paths), desc=progress, unit="picture")
+    outcomes = bar(attempts(_look, paths), total=len(paths), desc=progress, unit="picture")
     require_readable(sorted_out(outcomes)[1], len(paths))
 
 
-def _load(path: Path) -> None:
-    with Image.open(path) as image:
-        image.load()
+def _look(path: Path) -> None:
+    read(path)

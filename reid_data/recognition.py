@@ -4,7 +4,16 @@ from pathlib import Path
 
 from reid_data import identity_folders, manifest
 from reid_data.catalog import MANIFEST, SOURCES
-from reid_data.layout import contents, pictures_in
+from reid_data.layout import (
+    OTHER_ENDINGS,
+    PICTURE_ENDINGS,
+    Place,
+    contents,
+    expanded,
+    first_few,
+    folders_in,
+    pictures_in,
+)
 from reid_data.records import Inventory
 
 ANY_MARKET = "market_layout"
@@ -26,7 +35,7 @@ def recognise(path: Path) -> Inventory:
         ValueError: If nothing known or several data sets lie there, or the one that does cannot be
             read.
     """
-    path = path.expanduser()
+    path = expanded(path).absolute()
     if path.is_file():
         return manifest.read(path)
     if not path.is_dir():
@@ -47,8 +56,8 @@ def recognise(path: Path) -> Inventory:
 def _found(path: Path) -> dict[Path, list[str]]:
     """Folder with a known layout -> the data sets it may be, in the catalog's order."""
     found: dict[Path, list[str]] = {}
-    for name, source in SOURCES.items():
-        for folder in source.place.find(path) if source.place else ():
+    for name, place in _places():
+        for folder in place.find(path):
             same = next((other for other in found if other.samefile(folder)), folder)
             found.setdefault(same, []).append(name)
     return found
@@ -67,15 +76,55 @@ def _own(path: Path) -> Inventory:
     """Data of one's own, unless what lies there is half of a known data set."""
     if (path / MANIFEST).is_file():
         return manifest.read(path / MANIFEST)
-    for name, source in SOURCES.items():
-        if source.place and source.place.is_half_there(path):
-            source.place.locate(path, name=name)  # raises, and says what is missing
-    people = [path, path / "train"]
-    if any(any(pictures_in(person)) for folder in people for person in _folders_in(folder)):
+    _require_whole(path)
+    if _has_people(path):
         return identity_folders.read(path)
+    below = folders_in(path)
+    fitting = [folder for folder in below if _has_something(folder, alone=len(below) == 1)]
+    if fitting:
+        raise ValueError(
+            f"No data set is known in {path}, where {contents(path)}, but below it: name"
+            f" {first_few(fitting)}."
+        )
+    for folder in below:
+        _require_whole(folder)
     known = "; or ".join(dict.fromkeys(source.layout for source in SOURCES.values()))
     raise ValueError(f"No data set is known in {path}, where {contents(path)}: it needs {known}.")
 
 
-def _folders_in(folder: Path) -> list[Path]:
-    return [below for below in folder.iterdir() if below.is_dir()] if folder.is_dir() else []
+def _require_whole(path: Path) -> None:
+    """Say what is missing of a known data set that a folder holds in part."""
+    names = _half_of(path)
+    if names:
+        name = _best(path, names)
+        dict(_places())[name].locate(path, name=name)
+
+
+def _half_of(path: Path) -> list[str]:
+    """The data sets of which a folder seems to hold a part."""
+    return [name for name, place in _places() if place.is_half_there(path)]
+
+
+def _has_something(folder: Path, *, alone: bool) -> bool:
+    """Whether a folder can be named to be read, whatever it is called.
+
+    Args:
+        folder: that may hold a data set.
+        alone: whether nothing lies beside it; else it may as well be one of many identities, with a
+            folder for each camera.
+    """
+    known = any(place.fits(folder) for _, place in _places())
+    own = alone and _has_people(folder) and not _half_of(folder)
+    return known or own or (folder / MANIFEST).is_file()
+
+
+def _has_people(path: Path) -> bool:
+    """Whether a folder has folders of pictures, in whatever format."""
+    holders = [folder for folder in (path, path / "train") if folder.is_dir()]
+    people = (person for folder in holders for person in folders_in(folder))
+    return any(any(pictures_in(person, PICTURE_ENDINGS | OTHER_ENDINGS)) for person in people)
+
+
+def _places() -> list[tuple[str, Place]]:
+    """The data sets that are told by what lies in their folder."""
+    return [(name, source.place) for name, source in SOURCES.items() if source.place]

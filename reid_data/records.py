@@ -10,6 +10,9 @@ JUNK = -1
 DISTRACTOR = 0
 """Identity of gallery pictures that belong to nobody: they stay, and count as wrong."""
 
+UNKNOWN_CAMERA = -1
+"""Camera of pictures that do not say which one took them."""
+
 
 @dataclass(frozen=True, order=True)
 class Sighting:
@@ -63,7 +66,11 @@ class Inventory:
         protocol: the rules of this data set.
         known: counts the published data set has, by the keys of ``parts.counts_of``; empty for
             data nobody published.
-        remarks: what was passed over in reading it, a sentence each.
+        remarks: what was passed over in reading it, a sentence each, in which files and folders
+            are named relative to ``folder``.
+        people: the published data set whose identities they are, the same in all its editions;
+            empty where it is not known.
+        others: name -> folder of each data set that was added to the first one of a sum.
     """
 
     name: str
@@ -75,6 +82,8 @@ class Inventory:
     protocol: Protocol = Protocol()
     known: Mapping[str, int] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    people: str = ""
+    others: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

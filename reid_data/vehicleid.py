@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from reid_data.layout import PICTURE_ENDINGS, Place, pictures_in
+from reid_data.layout import OTHER_ENDINGS, PICTURE_ENDINGS, Place, of_other_formats, pictures_in
 from reid_data.lists import listed, whole_number
-from reid_data.parts import assemble
 from reid_data.reading import Reading
-from reid_data.records import Inventory, Protocol, ReidDataset, Sighting
+from reid_data.records import UNKNOWN_CAMERA, Inventory, Protocol, Sighting
 
 SIZES = (800, 1600, 2400)
 """Identities of the test lists."""
@@ -30,12 +29,15 @@ PROTOCOL = Protocol(camera_rule=False, junk=frozenset(), distractors=frozenset()
 _IMAGES, _TRAIN_LIST = "image", "train_test_split/train_list.txt"
 _TEST_LISTS = {size: f"train_test_split/test_list_{size}.txt" for size in SIZES}
 PLACES = {
-    size: Place(needed=(_IMAGES, _TRAIN_LIST, test_list), names=FOLDER_NAMES)
+    size: Place(
+        needed=(_IMAGES, _TRAIN_LIST, test_list),
+        names=FOLDER_NAMES,
+        signs=("train_test_split",),
+        shared=(_IMAGES,),
+    )
     for size, test_list in _TEST_LISTS.items()
 }
 """Size -> how the folder is told that can be tested in it."""
-
-_UNKNOWN_CAMERA = -1
 
 
 def read(root: Path, *, size: int = 800, name: str = "vehicleid") -> Inventory:
@@ -61,6 +63,7 @@ def read(root: Path, *, size: int = 800, name: str = "vehicleid") -> Inventory:
         )
     folder = PLACES[size].locate(root, name=name)
     files = _by_stem(folder / _IMAGES)
+    others = [path.name for path in pictures_in(folder / _IMAGES, OTHER_ENDINGS)]
     train = _listed(folder / _TRAIN_LIST, folder / _IMAGES, files)
     test = _listed(folder / _TEST_LISTS[size], folder / _IMAGES, files)
     return Inventory(
@@ -72,23 +75,9 @@ def read(root: Path, *, size: int = 800, name: str = "vehicleid") -> Inventory:
         gallery=(),
         protocol=PROTOCOL,
         known=KNOWN_COUNTS[size],
-        remarks=train.remarks + test.remarks,
+        people="VehicleID",
+        remarks=train.remarks + test.remarks + of_other_formats(others, where=_IMAGES),
     )
-
-
-def load(root: Path, *, size: int = 800, name: str = "vehicleid") -> ReidDataset:
-    """The data set of ``read``, checked.
-
-    Args:
-        root: as ``read`` takes it.
-        size: one of ``SIZES``.
-        name: the beginning of what the data set is called in results.
-
-    Raises:
-        ValueError: If it cannot be read, a listed picture does not exist, or an identity is in
-            both the training and the test list.
-    """
-    return assemble(read(root, size=size, name=name))
 
 
 def _listed(listing: Path, folder: Path, files: Mapping[str, Path]) -> Reading:
@@ -104,7 +93,7 @@ def _listed(listing: Path, folder: Path, files: Mapping[str, Path]) -> Reading:
         picture, identity = line.split()
         stem = _without_ending(picture)
         path = files.get(stem, folder / f"{stem}.jpg")
-        return Sighting(whole_number(identity), _UNKNOWN_CAMERA, path)
+        return Sighting(whole_number(identity), UNKNOWN_CAMERA, path)
 
     return listed(listing, sighting_of, expected="a picture such as 0000001 and an identity")
 

@@ -2,12 +2,18 @@
 
 from pathlib import Path
 
-from reid_data.layout import Place, first_few
+from reid_data.layout import (
+    OTHER_ENDINGS,
+    PICTURE_ENDINGS,
+    Place,
+    counted,
+    first_few,
+    pictures_in,
+)
 from reid_data.lists import listed
 from reid_data.names import named, sighting_named
-from reid_data.parts import assemble
 from reid_data.reading import Reading
-from reid_data.records import Inventory, ReidDataset, Sighting
+from reid_data.records import Inventory, Sighting
 
 PARTS = {
     "image_train": "name_train.txt",
@@ -17,7 +23,7 @@ PARTS = {
 """Folder of each part -> the list of its files, which some copies of the data set lack."""
 
 FOLDER_NAMES = ("VeRi", "veri", "VeRi-776")
-PLACE = Place(needed=tuple(PARTS), names=FOLDER_NAMES)
+PLACE = Place(needed=tuple(PARTS), names=FOLDER_NAMES, signs=tuple(PARTS))
 KNOWN_COUNTS = {
     "training": 37_778,
     "query": 1_678,
@@ -58,36 +64,25 @@ def read(root: Path, *, name: str = "veri776") -> Inventory:
         query=query.sightings,
         gallery=gallery.sightings,
         known=KNOWN_COUNTS,
+        people="VeRi-776",
         remarks=train.remarks + query.remarks + gallery.remarks,
     )
 
 
-def load(root: Path, *, name: str = "veri776") -> ReidDataset:
-    """The data set of ``read``, checked.
-
-    Args:
-        root: as ``read`` takes it.
-        name: what the data set is called in results.
-
-    Raises:
-        ValueError: If it cannot be read, a listed picture does not exist, a part has none left, or
-            an identity is in both the training and the test part.
-    """
-    return assemble(read(root, name=name))
-
-
 def _part(folder: Path, listing: Path) -> Reading:
     """The pictures of a folder, or of its list where there is one."""
-    found = named(folder, example=_EXAMPLE)
     if not listing.is_file():
-        return found
+        return named(folder, example=_EXAMPLE)
 
     def sighting_of(line: str) -> Sighting:
         return sighting_named(folder / line)
 
     taken = listed(listing, sighting_of, expected=f"a picture such as {_EXAMPLE}")
     known = {sighting.path.name for sighting in taken.sightings}
-    unlisted = sorted({sighting.path.name for sighting in found.sightings} - known)
-    remark = f"{len(unlisted)} pictures of {folder} are not in {listing.name} and left out: "
-    remarks = (f"{remark}{first_few(unlisted)}.",) if unlisted else ()
-    return Reading(taken.sightings, taken.remarks + remarks)
+    lying = {path.name for path in pictures_in(folder, PICTURE_ENDINGS | OTHER_ENDINGS)}
+    unlisted = sorted(lying - known)
+    remark = (
+        f"Left out of {folder.name} for not being in {listing.name}:"
+        f" {counted(len(unlisted), 'picture', 'pictures')} ({first_few(unlisted)})."
+    )
+    return Reading(taken.sightings, taken.remarks + ((remark,) if unlisted else ()))

@@ -11,7 +11,7 @@ import matplotlib
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from experiments.drawing.palette import INK
-from reid_data.check_files import UNREADABLE
+from reid_data.decoding import UNREADABLE
 
 _PAPER, _TRAY, _EDGE, _GREY, _FAULT = "#FFFFFF", "#F3F4F6", "#D9DCE1", "#6B6B6B", "#B84D00"
 _WIDTH, _MARGIN, _GAP, _LABELS, _TOP, _HEADS, _CAPTION = 1600, 40, 10, 132, 84, 28, 24

@@ -188,6 +188,12 @@ def test_pictures_are_drawn_of_a_broken_data_set_too(market: Path, tmp_path: Pat
         ["no_such_data_set"],
         ["./no/such/folder"],
         [""],
+        ["  "],
+        ["~nobody-of-this-name/data"],
+        ["market1501", "--root", "~nobody-of-this-name"],
+        ["{market}", "--root", "{empty}"],
+        ["{market}", "--json", "/proc/report.json"],
+        ["{market}", "--json", "{empty}/same/train.png", "--pictures", "{empty}/same"],
         ["market1501+nothing"],
         ["market1501"],
         ["market_layout:../elsewhere", "--root", "."],
@@ -210,12 +216,83 @@ def test_what_cannot_be_checked_is_one_sentence_and_status_1(
     empty = tmp_path / "empty"
     empty.mkdir()
     (empty / "table.csv").write_bytes(b"\xff\xfe\x00a,b")
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(market)  # an empty path would be a data set
+    monkeypatch.setattr("experiments.check_command.examine", None)  # all is said before
     assert main([word.format(empty=empty, market=market) for word in argv]) == 1
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("error: ")
     assert err.count("\n") == 1
+
+
+def test_a_home_folder_nobody_knows_in_a_variable_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REID_DATA_ROOT", "~nobody-of-this-name")
+    assert main(["market1501"]) == 1
+    assert "error: '~nobody-of-this-name' begins with the home" in capsys.readouterr().err
+
+
+def test_a_report_does_not_take_the_place_of_the_manifest(
+    market: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = market / "list.csv"
+    manifest.write_text("path,identity,camera,split")
+    assert main([str(manifest), "--json", str(manifest)]) == 1
+    assert "NAME_OR_PATH and --json both name list.csv" in capsys.readouterr().err
+    assert manifest.read_text() == "path,identity,camera,split"
+
+
+def test_blanks_around_a_plus_do_not_count(
+    market: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(market, market.with_name("more"))
+    argv = ["market_layout:mine + market_layout:more", "--root", str(market.parent)]
+    assert main(argv) == 0
+    assert "data set  market_layout:mine+market_layout:more" in capsys.readouterr().out
+
+
+def test_a_link_that_leads_back_to_itself_is_an_unreadable_picture(market: Path) -> None:
+    (market / "query" / "0012_c1s1_000099_00.png").symlink_to("0012_c1s1_000099_00.png")
+    status, found = said(market)
+    assert status == 1
+    faults = [(one["kind"], one["names"]) for one in found["errors"]]  # type: ignore[attr-defined]
+    assert faults == [("unreadable", ["query/0012_c1s1_000099_00.png"])]
+
+
+def test_json_of_a_sum_is_the_same_wherever_the_data_sets_lie(market: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(market, market.with_name("mine2")))
+    for folder in (market, other):
+        (folder / "query" / "notes.png").touch()  # its name cannot be read: a remark
+    truncate(market)
+    picture(other, "bounding_box_train", "0001_c1").write_bytes(b"")
+    file = tmp_path / "report.json"
+    argv = ["market_layout:mine+market_layout:mine2", "--json", str(file), "--root"]
+    assert main([*argv, str(market.parent)]) == 1
+    first = file.read_text()
+    assert str(tmp_path) not in first
+    assert "market_layout:mine2/bounding_box_train/0001_c1" in first
+    assert "market_layout:mine2: Left out of query for a name without" in first
+    (tmp_path / "deep").mkdir()
+    market.parent.rename(tmp_path / "deep" / "moved")
+    assert main([*argv, str(tmp_path / "deep" / "moved")]) == 1
+    assert file.read_text() == first
+
+
+def test_json_is_the_same_from_wherever_a_folder_is_named(
+    market: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (market / "query" / "notes.png").touch()
+    truncate(market)
+    texts = set()
+    for here, way in (("/", market), (market.parent, "mine"), (tmp_path, "./data/mine/")):
+        monkeypatch.chdir(here)
+        main([str(way), "--json", str(tmp_path / "report.json")])
+        texts.add((tmp_path / "report.json").read_text())
+    monkeypatch.chdir(market)
+    main([".", "--json", str(tmp_path / "report.json")])
+    assert {*texts, (tmp_path / "report.json").read_text()} == texts
+    assert len(texts) == 1
 
 
 @pytest.mark.parametrize("argv", [[], ["a", "b"], ["a", "--what"]])

@@ -247,6 +247,44 @@ def test_a_data_set_is_named_once_in_a_sum(tmp_path: Path, published: Published)
         read_inventory("vehicleid+vehicleid_1600", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("layouts", "name", "whose"),
+    [
+        (
+            ("cuhk03-np/detected", "cuhk03-np/labeled"),
+            "cuhk03_detected+cuhk03_labeled",
+            "cuhk03_detected and cuhk03_labeled both show the identities of CUHK03",
+        ),
+        (
+            ("MSMT17_V1", "MSMT17_V2"),
+            "msmt17:MSMT17_V1+msmt17:MSMT17_V2",
+            "msmt17_v1:MSMT17_V1 and msmt17_v2:MSMT17_V2 both show the identities of MSMT17",
+        ),
+    ],
+)
+def test_two_editions_are_the_same_identities(
+    layouts: tuple[str, str], name: str, whose: str, tmp_path: Path, published: Published
+) -> None:
+    for layout in layouts:
+        published(tmp_path, layout)
+    with pytest.raises(ValueError, match=whose):
+        read_inventory(name, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("market1501", True),
+        ("market_layout:a + msmt17", True),
+        ("market1501+", False),
+        ("", False),
+        ("./market1501", False),
+    ],
+)
+def test_words_are_a_name_where_all_of_a_sum_are_known(words: str, *, named: bool) -> None:
+    assert catalog.is_name(words) == named
+
+
 @pytest.mark.data
 def test_real_folders_are_combined(real_data: Path) -> None:
     dataset = load_dataset("market_layout:vehicles_a+market_layout:vehicles_b", real_data)

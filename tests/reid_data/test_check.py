@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from reid_data.check import Examination, Spread, examine
+from reid_data.combined import combine
 from reid_data.records import DISTRACTOR, JUNK, Inventory, Protocol, Sighting
 
 Seen = tuple[int, int]
@@ -104,6 +105,29 @@ def test_an_identity_in_training_and_test_is_an_error_that_names_it(tmp_path: Pa
     found = examine(inventory(tmp_path, train=[*TRAIN, (3, 1), (3, 2)]))
     assert kinds(found) == (["in_both"], [])
     assert found.errors[0].names == ("3",)
+
+
+def test_a_file_with_two_meanings_is_an_error_that_names_it(tmp_path: Path) -> None:
+    planted = inventory(tmp_path)
+    twice = replace(planted.train[0], identity=2)
+    found = examine(replace(planted, train=(*planted.train, twice)))
+    assert kinds(found) == (["contradictory"], ["duplicates"])
+    assert found.errors[0].names == ("train/0_1_c1.jpg",)
+    assert "train/0_1_c1.jpg: identity 1 in training and identity 2 in tr" in found.errors[0].words
+    used = replace(planted.query[0], identity=2)
+    found = examine(replace(planted, train=(*planted.train, used)))
+    assert kinds(found)[0] == ["contradictory"]
+    assert found.errors[0].names == ("query/0_3_c1.jpg",)
+    mirrored = examine(replace(planted, gallery=(*planted.gallery, planted.query[0])))
+    assert kinds(mirrored) == ([], [])
+
+
+def test_files_of_another_data_set_of_a_sum_are_named_by_it(tmp_path: Path) -> None:
+    first, other = inventory(tmp_path / "va"), inventory(tmp_path / "elsewhere" / "va2")
+    other = replace(other, name="other", train=pictures(other.folder / "new", [(1, 1), (1, 2)]))
+    other.train[1].path.unlink()
+    found = examine(combine([first, other]))
+    assert found.errors[0].names == ("other/new/1_1_c2.jpg",)
 
 
 @pytest.mark.parametrize("part", ["train", "query", "gallery"])
@@ -215,13 +239,11 @@ def test_a_picture_of_more_than_8_bits_is_a_warning(tmp_path: Path) -> None:
     assert dict(found.parts[0].modes) == {"I;16": 1, "RGB": 4}
 
 
-def test_what_a_reader_passed_over_is_a_warning_without_the_way_to_the_folder(
-    tmp_path: Path,
-) -> None:
-    remark = f"2 pictures of {tmp_path / 'train'} are left out."
+def test_what_a_reader_passed_over_is_a_warning(tmp_path: Path) -> None:
+    remark = "Left out of train: 2 pictures."
     found = examine(replace(inventory(tmp_path), remarks=(remark,)))
     assert kinds(found) == ([], ["remark"])
-    assert found.warnings[0].words == "2 pictures of train are left out."
+    assert found.warnings[0].words == remark
 
 
 def test_junk_and_distractors_are_counted_and_are_nobody(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reid_data import check_files
+from reid_data import check_files, decoding
 from reid_data.check_files import Fault, PictureFile, look_at, survey
 
 
@@ -107,7 +107,7 @@ def test_files_come_sorted_and_once_however_they_are_divided(
         return look_at(path)
 
     monkeypatch.setattr(check_files, "look_at", look_once)
-    monkeypatch.setattr(check_files, "_AT_ONCE", 2)
+    monkeypatch.setattr(decoding, "_AT_ONCE", 2)
 
     named = random.Random(0).sample([*paths, *paths], 18)
     found = survey(named)

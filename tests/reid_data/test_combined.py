@@ -96,9 +96,9 @@ def test_differences_from_known_counts_and_remarks_are_said_of_each() -> None:
     combined = combine([first, other])
     assert combined.known == {}
     assert combined.remarks == (
-        "One line.",
-        "Another line.",
-        "b in /data/b has 2 instead of 9 training pictures.",
+        "a: One line.",
+        "b: Another line.",
+        "b has 2 instead of 9 training pictures.",
     )
 
 
@@ -107,10 +107,25 @@ def test_one_picture_in_two_sets_is_refused(of_the_first: str) -> None:
     first = inventory("a")
     other = inventory("b")
     twice = replace(other, train=(*other.train, *getattr(first, of_the_first)[:1]))
-    with pytest.raises(ValueError, match=rf"b has 1 pictures that .*{of_the_first}/0\.jpg\), and"):
+    with pytest.raises(ValueError, match=rf"b has 1 picture that .*{of_the_first}/0\.jpg\), and"):
         combine([first, twice])
     with pytest.raises(ValueError, match="one picture cannot be two identities"):
         combine([inventory("c"), other, twice])
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_two_editions_of_one_data_set_are_refused(at: int) -> None:
+    sets = [replace(inventory(name), people="MSMT17") for name in ("v1", "v2")]
+    sets.insert(at, inventory("mine"))
+    with pytest.raises(ValueError, match="v1 and v2 both show the identities of MSMT17, and nob"):
+        combine(sets)
+    assert combine([inventory("c"), inventory("d"), *sets[: at + 1]])
+
+
+def test_a_picture_that_is_a_link_to_itself_can_be_compared(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").symlink_to("a.jpg")
+    loop = replace(inventory("b"), train=(Sighting(1, 1, tmp_path / "a.jpg"),))
+    assert len(combine([inventory("a"), loop]).train) == 3
 
 
 def test_one_alone_keeps_its_numbers() -> None:

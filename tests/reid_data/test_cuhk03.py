@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from reid_data import cuhk03
+from reid_data.parts import assemble
 from reid_data.records import Sighting
 
 Published = Callable[[Path, str], Path]
@@ -19,7 +20,7 @@ def folder(tmp_path: Path, published: Published) -> Path:
 
 
 def test_a_file_name_says_identity_and_camera(folder: Path) -> None:
-    dataset = cuhk03.load(folder, boxes="labeled")
+    dataset = assemble(cuhk03.read(folder, boxes="labeled"))
     train = folder / "labeled" / "bounding_box_train"
     assert dataset.train == (
         Sighting(1, 1, train / "0001_c1_1.png"),
@@ -36,7 +37,7 @@ def test_a_file_name_says_identity_and_camera(folder: Path) -> None:
 def test_the_root_holds_both_or_is_one_of_them(
     folder: Path, root: str, boxes: str, training: int
 ) -> None:
-    dataset = cuhk03.load(folder / root.format(boxes=boxes), boxes=boxes)
+    dataset = assemble(cuhk03.read(folder / root.format(boxes=boxes), boxes=boxes))
     assert len(dataset.train) == training
 
 
@@ -44,26 +45,26 @@ def test_the_root_holds_both_or_is_one_of_them(
 def test_the_usual_folder_names_are_looked_into(tmp_path: Path, folder: Path, below: str) -> None:
     (tmp_path / "data").mkdir()
     folder.rename(tmp_path / "data" / below)
-    dataset = cuhk03.load(tmp_path / "data", boxes="detected")
+    dataset = assemble(cuhk03.read(tmp_path / "data", boxes="detected"))
     assert dataset.query[0].path == tmp_path / "data" / below / "detected/query/0003_c1_22.png"
 
 
 def test_the_root_may_have_any_name_but_that_of_the_other_edition(folder: Path) -> None:
     (folder / "detected").rename(folder / "boxes")
-    assert cuhk03.load(folder / "boxes", boxes="detected").name == "cuhk03_detected"
+    assert assemble(cuhk03.read(folder / "boxes", boxes="detected")).name == "cuhk03_detected"
     with pytest.raises(ValueError, match=r"labeled, which has the labeled boxes: name cuhk03_lab"):
-        cuhk03.load(folder / "labeled", boxes="detected")
+        assemble(cuhk03.read(folder / "labeled", boxes="detected"))
 
 
 def test_an_edition_that_is_not_there_is_missed(folder: Path) -> None:
     (folder / "labeled").rename(folder / "labels")
     with pytest.raises(ValueError, match="'cuhk03_labeled' needs bounding_box_train, query and"):
-        cuhk03.load(folder, boxes="labeled")
+        assemble(cuhk03.read(folder, boxes="labeled"))
 
 
 def test_other_boxes_are_answered_with_the_two(folder: Path) -> None:
     with pytest.raises(ValueError, match="no boxes 'drawn': take detected or labeled"):
-        cuhk03.load(folder, boxes="drawn")
+        assemble(cuhk03.read(folder, boxes="drawn"))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_other_boxes_are_answered_with_the_two(folder: Path) -> None:
 def test_other_counts_than_the_known_ones_are_logged(
     folder: Path, boxes: str, wrong: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cuhk03.load(folder, boxes=boxes)
+    assemble(cuhk03.read(folder, boxes=boxes))
     assert wrong in caplog.text
     assert "and 1 instead of 700 test identities: its scores cannot be" in caplog.text
     assert "cameras" not in caplog.text  # there are two, as there should be

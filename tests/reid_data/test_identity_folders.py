@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from reid_data import identity_folders
 from reid_data.identity_folders import read
+from reid_data.parts import assemble
 from reid_data.randomness import generator_of
 from reid_data.records import Inventory, Sighting
 
@@ -64,7 +65,7 @@ def test_train_query_and_gallery_are_read_as_they_lie(tmp_path: Path) -> None:
 
 def test_what_is_loaded_is_what_was_read(tmp_path: Path) -> None:
     found = read(tree(tmp_path, PARTS))
-    dataset = identity_folders.load(tmp_path, name="mine")
+    dataset = assemble(identity_folders.read(tmp_path, name="mine"))
     assert (dataset.name, dataset.layout) == ("mine", found.layout)
     assert (dataset.train, dataset.query, dataset.gallery) == (
         found.train,
@@ -95,7 +96,7 @@ def test_junk_stays_in_the_inventory_and_leaves_the_data_set(tmp_path: Path, jun
     found = read(root)
     assert (people(found.gallery), people(found.train)) == ([-1, 0, 2], [-1, 1, 3])
     assert found.protocol.camera_rule, "junk without a camera does not end the camera rule"
-    dataset = identity_folders.load(root)
+    dataset = assemble(identity_folders.read(root))
     assert (people(dataset.gallery), people(dataset.train)) == ([0, 2], [1, 3])
 
 
@@ -153,7 +154,7 @@ def test_a_name_with_leading_zeros_falls_into_the_same_half(tmp_path: Path) -> N
 
 def test_junk_is_no_identity_to_divide(tmp_path: Path) -> None:
     with pytest.raises(
-        ValueError, match=r"^The folders are of 1 identities without junk, .* 2 or more"
+        ValueError, match=r"^The folders show 1 identity besides junk, .* 2 or more"
     ):
         read(tree(tmp_path, ["eve/a.jpg", "junk/a.jpg"]))
     found = read(tree(tmp_path, ["ann/a.jpg"]))
@@ -214,12 +215,12 @@ def test_a_gallery_beside_a_part_to_draw_from_is_refused(tmp_path: Path) -> None
 def test_a_part_without_a_picture_in_a_folder_per_identity_is_named(tmp_path: Path) -> None:
     tree(tmp_path, [*PARTS[:3], "query/0002.jpg", "gallery/0002/deep/a.jpg"])
     with pytest.raises(
-        ValueError, match=r"query has no picture in .*query/0001/a.jpg would be, am"
+        ValueError, match=r"query has no jpg or png picture in .*query/0001/a.jpg would be, am"
     ):
         read(tmp_path)
     tree(tmp_path, ["query/0002/a.jpg"])
     with pytest.raises(
-        ValueError, match=r"gallery has no picture .* among its 1 folders: move the"
+        ValueError, match=r"gallery has no jpg or png picture .* among its 1 folder: move the"
     ):
         read(tmp_path)
 
@@ -227,7 +228,7 @@ def test_a_part_without_a_picture_in_a_folder_per_identity_is_named(tmp_path: Pa
 def test_a_root_that_is_no_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"looked for in .*nowhere, which is not a folder: pass"):
         read(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r"has no picture in a folder per identity"):
+    with pytest.raises(ValueError, match=r"has no jpg or png picture in a folder per identity"):
         read(tmp_path)
 
 
@@ -255,3 +256,15 @@ def test_the_order_in_which_folders_were_made_makes_no_difference(
     assert not set(people(found.train)) & set(people(found.query))
     assert len(found.train + found.query) == len(set(pictures))
     assert abs(len(people(found.train)) - len(set(people(found.query)) - {-1})) <= 1
+
+
+def test_pictures_in_other_formats_are_named(tmp_path: Path) -> None:
+    found = read(tree(tmp_path, [*PARTS, "query/0002/b.webp", "train/0001/a.TIF"]))
+    assert found.remarks == (
+        "Pictures that are neither jpg nor png passed over: query/0002/b.webp, train/0001/a.TIF.",
+    )
+
+
+def test_a_part_with_other_formats_only_is_told_to_convert_them(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"among its 1 folder: convert 0001/a\.bmp, or list"):
+        read(tree(tmp_path, ["0001/a.bmp"]))

@@ -2,13 +2,18 @@
 
 import logging
 import os
+import resource
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +23,7 @@ from numpy import ndarray
 from PIL import Image
 
 import reid_data.image_cache
+from reid_data import image_files, image_store
 from reid_data.decoding import decoded
 from reid_data.image_cache import Cached, ImageCache
 
@@ -142,6 +148,9 @@ def damage(folder: Path, what: str) -> None:
         "index cut short": lambda: index.write_bytes(records[: len(records) // 2]),
         "index not a database": lambda: index.write_bytes(b"x" * len(records)),
         "index of others": lambda: _other_tables(index),
+        "index with a wrong slot": lambda: _last_slot(index, 3),
+        "index with no slot": lambda: _last_slot(index, -1),
+        "index with strange words": lambda: _strange_words(index),
     }
     changes[what]()
 
@@ -151,6 +160,22 @@ def _other_tables(index: Path) -> None:
     other = sqlite3.connect(index)
     other.execute("CREATE TABLE store (something TEXT)")
     other.close()
+
+
+def _last_slot(index: Path, slot: int) -> None:
+    """The last picture's, which may be another's already."""
+    other = sqlite3.connect(index)
+    with other:
+        other.execute("DELETE FROM pictures WHERE slot = ?", (slot,))
+        other.execute("UPDATE pictures SET slot = ? WHERE slot = 39", (slot,))
+    other.close()
+
+
+def _strange_words(index: Path) -> None:
+    """SQLite's complaint of a table is no text then."""
+    records = index.read_bytes()
+    assert records.count(b"TABLE store") == 1
+    index.write_bytes(records.replace(b"TABLE store", b"\xff\xfeBLE store"))
 
 
 DAMAGES = [
@@ -165,6 +190,9 @@ DAMAGES = [
     "index cut short",
     "index not a database",
     "index of others",
+    "index with a wrong slot",
+    "index with no slot",
+    "index with strange words",
 ]
 
 
@@ -214,8 +242,9 @@ def test_a_damaged_cache_is_replaced_and_not_rewritten_under_its_readers(
     assert np.array_equal(shown(reader), in_files(paths))
 
 
+@pytest.mark.parametrize("remade", [False, True])
 def test_a_folder_deleted_while_it_grows_stops_nobody(
-    paths: list[Path], folder: Path, monkeypatch: pytest.MonkeyPatch
+    paths: list[Path], folder: Path, monkeypatch: pytest.MonkeyPatch, *, remade: bool
 ) -> None:
     monkeypatch.setattr(reid_data.image_cache, "_BATCH", 1)  # 16 pictures at a time
     met: list[Path] = []
@@ -224,12 +253,64 @@ def test_a_folder_deleted_while_it_grows_stops_nobody(
         met.append(path)
         if path == paths[20]:
             shutil.rmtree(folder)
+            if remade:
+                cache_in(folder).open(paths[:20])
         return decoded(path, **size)
 
     monkeypatch.setattr(reid_data.image_cache, "decoded", deleting)
     assert np.array_equal(shown(cache_in(folder).open(paths)), in_files(paths))
     assert np.array_equal(shown(cache_in(folder).open(paths[:20])), in_files(paths[:20]))
     assert len(met) == 60
+
+
+@pytest.mark.parametrize("removed", ["*.lock", "*.u8", "*.sqlite", "*"])
+def test_no_picture_has_anothers_pixels_whatever_is_removed_while_two_runs_fill(
+    paths: list[Path],
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    removed: str,
+) -> None:
+    monkeypatch.setattr(reid_data.image_cache, "_BATCH", 1)  # 16 pictures at a time
+    others = noise(tmp_path / "others", 40, seed=1)
+    theirs: list[Cached] = []
+    other_run = threading.Thread(target=lambda: theirs.append(cache_in(folder).open(others)))
+
+    def removing(path: Path, **size: int) -> ndarray:
+        if path == paths[20]:
+            for file in folder.glob(removed):
+                file.unlink()
+            other_run.start()
+            other_run.join(timeout=0.5)  # it ends, unless it has to wait for us
+        return decoded(path, **size)
+
+    monkeypatch.setattr(reid_data.image_cache, "decoded", removing)
+    with caplog.at_level(logging.INFO):
+        ours = cache_in(folder).open(paths)
+    other_run.join()
+    monkeypatch.undo()
+    assert np.array_equal(shown(ours), in_files(paths))
+    assert np.array_equal(shown(theirs[0]), in_files(others))
+    everything = [*paths, *others]
+    assert np.array_equal(shown(cache_in(folder).open(everything)), in_files(everything))
+    assert caplog.text.count("was deleted while it grew") == (removed != "*.lock")
+
+
+def test_who_waited_for_a_store_that_was_replaced_meanwhile_takes_the_new_one(
+    paths: list[Path], folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache_in(folder).open(paths[:3])
+    waiting = threading.Thread(target=lambda: cache_in(folder).open(paths))
+    with caplog.at_level(logging.INFO), image_files.alone(file_of(folder, "u8")):
+        waiting.start()
+        while "Another run fills" not in caplog.text:
+            time.sleep(0.01)
+        shutil.rmtree(folder)
+        cache_in(folder).open(paths)
+        new = file_of(folder, "u8").stat()
+    waiting.join()
+    assert os.path.samestat(file_of(folder, "u8").stat(), new)
 
 
 def test_unreadable_pictures_are_named_and_the_others_kept(
@@ -267,10 +348,209 @@ def test_a_disk_that_fills_up_meanwhile_is_told(
     assert np.array_equal(shown(cache_in(folder).open(paths)), in_files(paths))
 
 
-def test_a_folder_that_cannot_be_made_is_told(paths: list[Path], tmp_path: Path) -> None:
+def test_pixels_that_somebody_may_see_are_never_written_again(
+    paths: list[Path], folder: Path
+) -> None:
+    reader = cache_in(folder).open(paths)
+    damage(folder, "index with a wrong slot")
+    cache_in(folder).open(noise(paths[0].parent, 43)[40:])
+    assert np.array_equal(shown(reader), in_files(paths))
+
+
+def test_a_folder_that_cannot_be_made_is_told_and_named_once(
+    paths: list[Path], tmp_path: Path
+) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match="cannot be written"):
+    with pytest.raises(ValueError, match=r"cannot be written \(Not a directory\): set") as error:
         cache_in(tmp_path / "file" / "cache").open(paths)
+    assert str(error.value).count(str(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        (sqlite3.SQLITE_BUSY, "end the program that holds its index, set XDG_CACHE_HOME"),
+        (sqlite3.SQLITE_FULL, "free some space, set XDG_CACHE_HOME"),
+        (sqlite3.SQLITE_READONLY, "allow this user to write there, set XDG_CACHE_HOME"),
+        (sqlite3.SQLITE_IOERR, "set XDG_CACHE_HOME"),
+        (sqlite3.SQLITE_IOERR_READ, "set XDG_CACHE_HOME"),
+        (sqlite3.SQLITE_CANTOPEN, "set XDG_CACHE_HOME"),
+    ],
+)
+def test_what_may_pass_is_told_and_costs_no_picture(
+    paths: list[Path],
+    folder: Path,
+    decodings: list[Path],
+    monkeypatch: pytest.MonkeyPatch,
+    code: int,
+    remedy: str,
+) -> None:
+    cache_in(folder).open(paths[:30])
+    decodings.clear()
+
+    def fails(*_: object) -> bytes:
+        error = sqlite3.OperationalError("in SQLite's words")
+        error.sqlite_errorcode = code
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(image_files, "_header", fails)
+        with pytest.raises(ValueError, match=rf"\(in SQLite's words\): {remedy}"):
+            cache_in(folder).open(paths)
+    assert np.array_equal(shown(cache_in(folder).open(paths)), in_files(paths))
+    assert decodings == paths[30:]
+
+
+@contextmanager
+def descriptors_left(count: int) -> Iterator[None]:
+    """As many files can be opened."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held = [os.open(os.devnull, os.O_RDONLY)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (held[0] + 32, limits[1]))
+    try:
+        while True:
+            try:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+            except OSError:
+                break
+        for _ in range(count):
+            os.close(held.pop())
+        yield
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_too_many_open_files_are_told_and_cost_no_picture(
+    paths: list[Path], folder: Path, decodings: list[Path], left: int
+) -> None:
+    cache_in(folder).open(paths[:30])
+    decodings.clear()
+    with (
+        descriptors_left(left),
+        pytest.raises(ValueError, match=r"\(Too many open files\): raise the limit.*ulimit -n"),
+    ):
+        cache_in(folder).open(paths)
+    cache_in(folder).open(paths)
+    assert decodings == paths[30:]
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who reads waits for nobody, who writes a second."""
+    monkeypatch.setattr(image_store, "_READER_WAITS", 0.01)
+    monkeypatch.setattr(image_store, "_WRITER_WAITS", 1.0)
+
+
+@contextmanager
+def looking_into(index: Path, how: str = "BEGIN") -> Iterator[sqlite3.Connection]:
+    """Somebody else, who reads the index and keeps it from being written, or has it alone."""
+    other = sqlite3.connect(index, check_same_thread=False)
+    try:
+        other.execute(how)
+        other.execute("SELECT count(*) FROM pictures").fetchall()
+        yield other
+    finally:
+        other.close()
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("how", ["BEGIN", "BEGIN EXCLUSIVE"])
+def test_a_writer_waits_longer_than_a_reader_for_who_holds_the_index(
+    paths: list[Path], folder: Path, decodings: list[Path], how: str
+) -> None:
+    cache_in(folder).open(paths[:30])
+    with looking_into(file_of(folder, "sqlite"), how) as other:
+        release = threading.Timer(0.3, other.rollback)
+        release.start()
+        assert np.array_equal(shown(cache_in(folder).open(paths)), in_files(paths))
+        release.join()
+    cache_in(folder).open(paths)
+    assert sorted(decodings) == sorted(paths)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_who_holds_the_index_for_good_is_told_of(paths: list[Path], folder: Path) -> None:
+    cache_in(folder).open(paths[:30])
+    with (
+        looking_into(file_of(folder, "sqlite")),
+        pytest.raises(ValueError, match=r"\(database is locked\): end the program that holds its"),
+    ):
+        cache_in(folder).open(paths)
+
+
+@contextmanager
+def as_a_stranger(folder: Path) -> Iterator[None]:
+    """A user who may read all that is in a folder, and write nothing."""
+    for file in [folder, *folder.rglob("*")]:
+        file.chmod(0o555 if file.is_dir() else 0o444)
+    if os.geteuid() != 0:
+        yield
+        return
+    try:
+        os.seteuid(65534)
+    except PermissionError:
+        pytest.skip("root may write anywhere, and may become nobody else here")
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_cache_that_cannot_be_written_serves_what_it_has() -> None:
+    # Strangers may not enter pytest's own folders.
+    with tempfile.TemporaryDirectory() as name:
+        top, folder = Path(name), Path(name, "cache")
+        top.chmod(0o755)
+        paths = noise(top / "pictures", 40)
+        for path in paths:
+            path.chmod(0o644)
+        cache_in(folder).open(paths[:30])
+        with as_a_stranger(folder):
+            assert np.array_equal(shown(cache_in(folder).open(paths[:30])), in_files(paths[:30]))
+            with pytest.raises(ValueError, match="allow this user to write there, set") as error:
+                cache_in(folder).open(paths)
+        folder.chmod(0o755)
+    words = str(error.value)
+    assert words.startswith(f"The picture cache in {folder} cannot be written (Permission denied):")
+    assert words.count(str(folder)) == 1
+
+
+@pytest.fixture
+def checksums(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by every checksum that is taken."""
+    met: list[int] = []
+
+    def watched(pixels: memoryview) -> int:
+        met.append(zlib.crc32(pixels))
+        return met[-1]
+
+    monkeypatch.setattr(image_store, "zlib", SimpleNamespace(crc32=watched))
+    return met
+
+
+def test_a_process_reads_a_picture_once_to_see_whether_it_is_whole(
+    paths: list[Path], folder: Path, checksums: list[int]
+) -> None:
+    cache_in(folder).open(paths)
+    checksums.clear()
+    for part, read in [(paths[:10], 10), (paths[:10], 0), (paths[5:], 30), (paths, 0)]:
+        cache_in(folder).open(part)
+        assert len(checksums) == read
+        checksums.clear()
+
+
+def test_damage_to_pixels_that_were_whole_before_is_noticed(
+    paths: list[Path], folder: Path
+) -> None:
+    for what in ("one pixel wrong", "pixels cut short"):
+        cache_in(folder).open(paths)
+        cache_in(folder).open(paths)
+        time.sleep(0.02)  # longer than a tick of the file system's clock
+        damage(folder, what)
+        assert np.array_equal(shown(cache_in(folder).open(paths)), in_files(paths))
 
 
 def test_the_size_is_announced_beforehand_and_once(

@@ -4,7 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from reid_data.layout import Place, calls_itself, data_root, first_few, in_words, pictures_in
+from reid_data.layout import (
+    Place,
+    calls_itself,
+    counted,
+    data_root,
+    expanded,
+    first_few,
+    in_words,
+    pictures_in,
+)
 
 
 def test_the_argument_comes_before_both_variables(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,6 +103,45 @@ def test_all_that_is_needed_has_to_be_there_and_half_of_it_is_told_apart(tree: P
     assert not Place(needed=["list"], names=[]).is_half_there(tree / "ours")
 
 
+def test_one_sign_is_enough_and_what_others_share_under_a_usual_name_only(tree: Path) -> None:
+    place = Place(needed=["x", "y", "z"], names=["a"], signs=["mask"], shared=["train"])
+    for folder in (tree / "a", tree / "ours/b"):
+        (folder / "train").mkdir()
+    assert place.is_half_there(tree / "a")
+    assert not place.is_half_there(tree / "ours/b")
+    (tree / "ours/b/mask").mkdir()
+    assert place.is_half_there(tree / "ours/b")
+    for needed in place.needed:
+        (tree / "ours/b" / needed).touch()
+    assert not place.is_half_there(tree / "ours/b")
+
+
+def test_a_folder_below_that_fits_under_another_name_is_named(tree: Path) -> None:
+    place = Place(needed=["list"], names=["mine"])
+    (tree / "ours" / "list").unlink()
+    with pytest.raises(ValueError, match=r"needs list .*; .*/ours/a, .*/ours/b would do: pass"):
+        place.locate(tree / "ours", name="x")
+
+
+@pytest.mark.parametrize("variable", [None, "REID_DATA_ROOT", "FASTREID_DATASETS"])
+def test_a_home_folder_that_nobody_knows_is_one_sentence(
+    variable: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path("~nobody-of-this-name/data")
+    monkeypatch.delenv("REID_DATA_ROOT", raising=False)
+    if variable:
+        monkeypatch.setenv(variable, str(root))
+    with pytest.raises(ValueError, match="home folder of ~nobody-of-this-name, which is not known"):
+        data_root(None if variable else root)
+    monkeypatch.setenv("HOME", "/home/me")
+    assert expanded(Path("~/data")) == Path("/home/me/data")
+
+
+def test_one_is_not_several() -> None:
+    words = [counted(number, "picture", "pictures") for number in (0, 1, 2, 1000)]
+    assert words == ["0 pictures", "1 picture", "2 pictures", "1,000 pictures"]
+
+
 def test_two_ways_to_one_folder_are_one(tree: Path) -> None:
     (tree / "link").symlink_to(tree / "a")
     assert Place(needed=["list"], names=["link", "a"]).find(tree) == [tree / "link"]
@@ -104,5 +152,8 @@ def test_pictures_are_files_with_an_ending_that_are_not_hidden(tmp_path: Path) -
         (tmp_path / name).touch()
     (tmp_path / "folder.jpg").mkdir()
     (tmp_path / "lost.png").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
     names = sorted(path.name for path in pictures_in(tmp_path))
-    assert names == ["a.jpg", "b.JPG", "c.jpeg", "d.PNG", "lost.png"]  # a lost one will be missed
+    # lost.png will be missed, and loop.jpg cannot be read
+    assert names == ["a.jpg", "b.JPG", "c.jpeg", "d.PNG", "loop.jpg", "lost.png"]
+    assert [path.name for path in pictures_in(tmp_path, {".gif"})] == ["e.gif"]

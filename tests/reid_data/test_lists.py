@@ -42,7 +42,7 @@ def test_a_picture_listed_twice_counts_once_and_is_named(tmp_path: Path) -> None
     found = read("b 3\na 5\nb 3\nb 3\n", tmp_path)
     assert len(found.sightings) == 2
     assert found.remarks == (
-        f"2 lines of {tmp_path / 'list.txt'} repeat a picture, which counts once: b, b.",
+        "Lines of list.txt that repeat a picture, which counts once: 2 (b, b).",
     )
 
 
@@ -51,9 +51,10 @@ def test_a_picture_that_shows_two_identities_is_refused(tmp_path: Path) -> None:
         read("b 3\na 5\nb 4\n", tmp_path)
 
 
-@pytest.mark.parametrize("words", ["", "-1", "+1", "1.0", "1_000", "one", "٣"])
+@pytest.mark.parametrize("words", ["", "-1", "+1", "1.0", "1_000", "one", "٣", "9" * 19])
 def test_a_number_of_a_list_has_digits_only(words: str) -> None:
     assert whole_number("007") == 7
+    assert whole_number("9" * 18) == 10**18 - 1
     with pytest.raises(ValueError, match=f"'{re.escape(words)}' is not a whole number"):
         whole_number(words)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from reid_data import market1501
+from reid_data.parts import assemble
 from reid_data.records import Sighting
 
 MarketFolder = Callable[..., Path]
@@ -15,7 +16,7 @@ MarketFolder = Callable[..., Path]
 
 def test_a_file_name_says_identity_and_camera(tmp_path: Path, market_folder: MarketFolder) -> None:
     names = ["0007_c3s2_000151_00.jpg", "0007_c12s1_000002_01.PNG", "0007_c1.jpeg", "Thumbs.db"]
-    dataset = market1501.load(market_folder(tmp_path, train=names))
+    dataset = assemble(market1501.read(market_folder(tmp_path, train=names)))
 
     folder = tmp_path / "bounding_box_train"
     assert dataset.train == (
@@ -30,17 +31,19 @@ def test_junk_goes_everywhere_and_distractors_stay_in_the_gallery_only(
 ) -> None:
     nobody = ["-1_c1s1_000001_00.jpg", "0000_c1s1_000001_00.jpg"]
     with caplog.at_level(logging.INFO):
-        dataset = market1501.load(
-            market_folder(
-                tmp_path,
-                train=["0001_c1.jpg", "0001_c2.jpg", *nobody],
-                query=["0002_c1.jpg", *nobody],
-                gallery=["0002_c2.jpg", *nobody],
+        dataset = assemble(
+            market1501.read(
+                market_folder(
+                    tmp_path,
+                    train=["0001_c1.jpg", "0001_c2.jpg", *nobody],
+                    query=["0002_c1.jpg", *nobody],
+                    gallery=["0002_c2.jpg", *nobody],
+                )
             )
         )
     parts = (dataset.train, dataset.query, dataset.gallery)
     assert [[s.identity for s in part] for part in parts] == [[1, 1], [2], [0, 2]]
-    assert "1 junk or distractor pictures left out of the gallery of market1501" in caplog.text
+    assert "1 junk or distractor picture left out of the gallery of market1501" in caplog.text
     assert "2 junk or distractor pictures left out of the query part" in caplog.text
 
 
@@ -49,12 +52,12 @@ def test_the_usual_folder_names_are_looked_into(
     tmp_path: Path, market_folder: MarketFolder, below: str
 ) -> None:
     market_folder(tmp_path / below)
-    assert market1501.load(tmp_path).query[0].path.parent == tmp_path / below / "query"
+    assert assemble(market1501.read(tmp_path)).query[0].path.parent == tmp_path / below / "query"
 
 
 def test_a_missing_root_is_named_with_what_it_should_hold(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"nowhere, which is not a folder.*bounding_box_train"):
-        market1501.load(tmp_path / "nowhere")
+        assemble(market1501.read(tmp_path / "nowhere"))
 
 
 def test_missing_folders_are_answered_with_what_lies_there(
@@ -63,48 +66,47 @@ def test_missing_folders_are_answered_with_what_lies_there(
     market_folder(tmp_path)
     shutil.rmtree(tmp_path / "query")
     with pytest.raises(ValueError, match="there lies bounding_box_test, bounding_box_train: "):
-        market1501.load(tmp_path)
+        assemble(market1501.read(tmp_path))
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path, market_folder: MarketFolder) -> None:
     with pytest.raises(ValueError, match="query holds no jpg or png picture"):
-        market1501.load(market_folder(tmp_path, query=["readme.txt"]))
+        assemble(market1501.read(market_folder(tmp_path, query=["readme.txt"])))
 
 
 def test_a_part_of_junk_alone_is_refused(tmp_path: Path, market_folder: MarketFolder) -> None:
     with pytest.raises(ValueError, match="query part of market1501 has no picture of an identity"):
-        market1501.load(market_folder(tmp_path, query=["-1_c1s1_000001_00.jpg"]))
+        assemble(market1501.read(market_folder(tmp_path, query=["-1_c1s1_000001_00.jpg"])))
 
 
 def test_names_that_say_nothing_are_refused(tmp_path: Path, market_folder: MarketFolder) -> None:
     with pytest.raises(ValueError, match=r"None of the 2 picture names .*such as IMG_1\.jpg"):
-        market1501.load(market_folder(tmp_path, train=["IMG_1.jpg", "IMG_2.jpg"]))
+        assemble(market1501.read(market_folder(tmp_path, train=["IMG_1.jpg", "IMG_2.jpg"])))
 
 
 def test_single_names_that_say_nothing_are_named(
     tmp_path: Path, market_folder: MarketFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     market_folder(tmp_path, train=["0001_c1.jpg", "0001_c2.jpg", "IMG_1.jpg"])
-    assert len(market1501.load(tmp_path).train) == 2
-    assert "1 pictures" in caplog.text
-    assert "IMG_1.jpg" in caplog.text
+    assert len(assemble(market1501.read(tmp_path)).train) == 2
+    assert "1 picture (IMG_1.jpg)" in caplog.text
 
 
 def test_an_identity_in_training_and_test_is_refused(
     tmp_path: Path, market_folder: MarketFolder
 ) -> None:
     train = ["0001_c1.jpg", "0002_c1.jpg", "0002_c2.jpg"]
-    with pytest.raises(ValueError, match=r"1 identities in training and in test \(2\)"):
-        market1501.load(market_folder(tmp_path, train=train))
+    with pytest.raises(ValueError, match=r"1 identity in training and in test \(2\)"):
+        assemble(market1501.read(market_folder(tmp_path, train=train)))
 
 
 def test_an_identity_with_one_picture_is_logged_by_name(
     tmp_path: Path, market_folder: MarketFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     market_folder(tmp_path, train=["0001_c1.jpg", "0001_c2.jpg", "0005_c1.jpg"])
-    market1501.load(tmp_path)
+    assemble(market1501.read(tmp_path))
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "1 training identities of market1501 have one picture only" in caplog.text
+    assert "1 training identity of market1501 with one picture only" in caplog.text
     assert caplog.text.rstrip().endswith(": 5")
 
 
@@ -116,7 +118,7 @@ def test_only_a_folder_that_calls_itself_market_1501_must_have_its_counts(
     folder: str,
     warned: bool,
 ) -> None:
-    market1501.load(market_folder(tmp_path / folder))
+    assemble(market1501.read(market_folder(tmp_path / folder)))
     wrong = (
         "has 2 instead of 12,936 training pictures, 1 instead of 3,368 query pictures, 1 instead of"
         " 15,913 gallery pictures, 1 instead of 751 training identities, 1 instead of 750 test"
@@ -136,7 +138,7 @@ def test_only_a_folder_that_calls_itself_market_1501_must_have_its_counts(
 def test_the_layout_says_the_version_that_the_folder_states(
     tmp_path: Path, market_folder: MarketFolder, folder: str, layout: str
 ) -> None:
-    assert market1501.load(market_folder(tmp_path / folder)).layout == layout
+    assert assemble(market1501.read(market_folder(tmp_path / folder))).layout == layout
 
 
 def test_a_link_is_called_what_it_is_called_and_what_it_leads_to(
@@ -160,7 +162,7 @@ def test_hidden_files_and_folders_are_no_pictures(
     for hidden in ("._0001_c1s1_000001_00.jpg", ".DS_Store", "Thumbs.db", "desktop.ini"):
         (tmp_path / "bounding_box_train" / hidden).touch()
     (tmp_path / "bounding_box_train" / "0001_c9.jpg").mkdir()
-    assert len(market1501.load(tmp_path).train) == 2
+    assert len(assemble(market1501.read(tmp_path)).train) == 2
     assert not caplog.records
 
 
@@ -176,7 +178,7 @@ def test_reading_drops_and_refuses_nothing(tmp_path: Path, market_folder: Market
     with pytest.raises(
         ValueError, match=r"1 of the 4 pictures of market1501 do not exist \(.*0002"
     ):
-        market1501.load(folder)
+        assemble(market1501.read(folder))
 
 
 @pytest.mark.data
@@ -191,5 +193,5 @@ def test_reading_drops_and_refuses_nothing(tmp_path: Path, market_folder: Market
 def test_real_folders_have_the_counts_they_are_known_by(
     real_data: Path, folder: str, counts: tuple[int, int, int]
 ) -> None:
-    dataset = market1501.load(real_data / folder, name="market_layout")
+    dataset = assemble(market1501.read(real_data / folder, name="market_layout"))
     assert (len(dataset.train), len(dataset.query), len(dataset.gallery)) == counts

@@ -12,7 +12,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reid_data.parts import assemble, by_one_camera, count_differences, counts_of, only_once
+from reid_data.parts import (
+    Kept,
+    assemble,
+    by_one_camera,
+    contradictions,
+    count_differences,
+    counts_of,
+    only_once,
+)
 from reid_data.records import Inventory, Protocol, Sighting
 
 FRIENDLY = [(1, 1), (1, 2), (2, 1), (2, 2)]
@@ -195,10 +203,10 @@ def test_an_identity_that_one_camera_saw_is_named_where_there_is_a_camera_rule(
     )
     assemble(tiny)
     assert caplog.messages == [
-        "1 training identities of tiny were seen by one camera only, of which the camera rule"
-        " leaves nothing to find: 7",
-        "1 test identities of tiny were seen by one camera only, of which the camera rule leaves"
-        " nothing to find: 9",
+        "1 training identity of tiny seen by one camera only, of which the camera rule leaves"
+        " nothing to find: 7",
+        "1 test identity of tiny seen by one camera only, of which the camera rule leaves nothing"
+        " to find: 9",
     ]
     caplog.clear()
     assemble(replace(tiny, protocol=Protocol(camera_rule=False)))
@@ -219,7 +227,7 @@ def test_one_picture_is_not_named_for_its_one_camera_as_well() -> None:
     [
         ({"train": [(-1, 1), (0, 1)]}, "training part of tiny .* among 2 files"),
         ({"train": ()}, "training part of tiny .* among 0 files"),
-        ({"query": [(0, 1)]}, "query part of tiny .* among 1 files"),
+        ({"query": [(0, 1)]}, "query part of tiny .* among 1 file"),
         ({"gallery": ()}, "gallery of tiny .* among 0 files"),
         ({"query": ()}, "query part of tiny .* among 0 files"),
         ({"query": (), "gallery": (), "protocol": DRAWN}, None),
@@ -266,10 +274,78 @@ def test_an_identity_in_training_and_test_is_an_error_and_junk_is_nobody(tmp_pat
         gallery=[(3, 2), *nobody],
     )
     assert assemble(tiny).name == "tiny"
-    with pytest.raises(ValueError, match=r"'tiny' has 1 identities in training and in test \(3\)"):
-        assemble(replace(tiny, train=tiny.train + tiny.query))
+    with pytest.raises(ValueError, match=r"'tiny' has 1 identity in training and in test \(3\)"):
+        assemble(replace(tiny, train=part(tmp_path / "other", [*FRIENDLY, (3, 1)])))
     with pytest.raises(ValueError, match=r"has 2 identities in training and in test \(1, 2\)"):
-        assemble(replace(tiny, gallery=tiny.train))
+        assemble(replace(tiny, gallery=part(tmp_path / "other", FRIENDLY)))
+
+
+def test_one_file_with_two_identities_is_an_error_that_names_it(tmp_path: Path) -> None:
+    tiny = inventory(tmp_path)
+    first = tiny.train[0]
+    twice = replace(tiny, train=(*tiny.train, replace(first, identity=2)))
+    with pytest.raises(
+        ValueError,
+        match=r"has 1 picture with two .*train/0\.jpg: identity 1 in training and identity 2 in tr",
+    ):
+        assemble(twice)
+    query = replace(tiny, query=(*tiny.query, replace(tiny.gallery[0], identity=4)))
+    with pytest.raises(ValueError, match=r"gallery/0\.jpg: identity 4 in test and identity 3 in"):
+        assemble(query)
+
+
+def test_one_file_in_training_and_test_is_an_error_whoever_it_shows(tmp_path: Path) -> None:
+    tiny = inventory(tmp_path)
+    for identity in (1, 3):
+        used = replace(tiny, train=(*tiny.train, replace(tiny.query[0], identity=identity)))
+        with pytest.raises(ValueError, match=rf"query/0\.jpg: identity {identity} in training"):
+            assemble(used)
+
+
+def test_a_query_may_lie_in_the_gallery_and_junk_is_nobodys_contradiction(tmp_path: Path) -> None:
+    tiny = inventory(tmp_path)
+    junk = replace(tiny.query[0], identity=-1)
+    both = replace(tiny, gallery=(*tiny.gallery, *tiny.query), train=(*tiny.train, junk))
+    assert len(assemble(both).gallery) == 2
+
+
+def test_other_ways_to_one_file_are_followed_and_a_picture_that_is_a_link_is_one(
+    tmp_path: Path,
+) -> None:
+    tiny = inventory(tmp_path)
+    file = tiny.train[0]
+    (tmp_path / "linked").symlink_to(tmp_path / "train")
+    (tmp_path / "query" / "link.jpg").symlink_to(file.path)
+    for way in (tmp_path / "query" / ".." / "train" / "0.jpg", tmp_path / "linked" / "0.jpg"):
+        kept = Kept((file, Sighting(9, 1, way)), (), ())
+        words = "identity 1 in training and identity 9 in training"
+        assert contradictions(kept) == {min(file.path, way): words}
+    assert not contradictions(Kept((file,), (Sighting(9, 1, tmp_path / "query/link.jpg"),), ()))
+
+
+LISTED = st.lists(st.tuples(st.integers(1, 3), st.integers(0, 3)), max_size=6)
+
+
+@given(LISTED, LISTED, LISTED)
+def test_contradictions_are_those_of_two_lines_by_definition(
+    train: list[tuple[int, int]], query: list[tuple[int, int]], gallery: list[tuple[int, int]]
+) -> None:
+    def pictures(listed: list[tuple[int, int]]) -> tuple[Sighting, ...]:
+        return tuple(Sighting(who, 1, Path(f"/nowhere/{number}.jpg")) for who, number in listed)
+
+    kept = Kept(pictures(train), pictures(query), pictures(gallery))
+    lines = [
+        (one.path, one.identity, one in kept.train and part is kept.train)
+        for part in kept
+        for one in part
+    ]
+    wrong = {
+        path
+        for path, identity, trained in lines
+        for other, its_identity, its_trained in lines
+        if path == other and (identity, trained) != (its_identity, its_trained)
+    }
+    assert list(contradictions(kept)) == sorted(wrong)
 
 
 def test_what_was_left_out_is_told_of_every_part(
@@ -280,5 +356,5 @@ def test_what_was_left_out_is_told_of_every_part(
         assemble(tiny)
     assert caplog.messages == [
         "2 junk or distractor pictures left out of the query part of tiny",
-        "1 junk or distractor pictures left out of the gallery of tiny",
+        "1 junk or distractor picture left out of the gallery of tiny",
     ]

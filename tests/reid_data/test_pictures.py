@@ -1,5 +1,6 @@
 """Every picture is as torchvision would decode it, cached or not, and a broken one is named."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image
 from torchvision.transforms import Resize
 from torchvision.transforms.functional import pil_to_tensor
 
+from reid_data.check_files import Fault, look_at
 from reid_data.decoding import decoded
 from reid_data.pictures import Pictures, check_readable
 from reid_data.records import Sighting
@@ -120,6 +122,83 @@ def test_an_unreadable_picture_among_good_ones_is_named(
         Pictures(sightings, height=4, width=4, cached=False).read(torch.arange(3))
     with pytest.raises(ValueError, match=r"1 of 3 pictures cannot be read: .*1\.png \("):
         check_readable(sightings)
+
+
+def encoded(kind: str, *, mode: str = "RGB") -> bytes:
+    pixels = np.random.default_rng(0).integers(0, 256, (96, 64, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(file, kind)
+    return file.getvalue()
+
+
+def cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def half_copied(content: bytes) -> bytes:
+    return cut(content).ljust(len(content), b"\0")
+
+
+def no_columns() -> bytes:
+    whole = encoded("PPM")
+    return whole.replace(b"64 96", b"0 96", 1)
+
+
+UNREADABLE = {
+    "empty": b"",
+    "text": b"<html>Sign in</html>",
+    "cut JPEG": cut(encoded("JPEG")),
+    "cut PNG": cut(encoded("PNG")),
+    "half-copied JPEG": half_copied(encoded("JPEG")),
+    "half-copied PNG": half_copied(encoded("PNG")),
+    "no columns": no_columns(),
+}
+READABLE = {
+    "JPEG": encoded("JPEG"),
+    "JPEG with zeros behind it": encoded("JPEG") + bytes(50),
+    "grey": encoded("JPEG", mode="L"),
+    "palette": encoded("PNG", mode="P"),
+    "16 bits": encoded("PNG", mode="I;16"),
+    "CMYK": encoded("TIFF", mode="CMYK"),
+}
+
+
+def refusals(path: Path) -> list[str | None]:
+    """Why the cache, reading without it, a look beforehand and the check refuse a picture."""
+    one = [Sighting(1, 1, path)]
+    ways: list[Callable[[], object]] = [
+        lambda: Pictures(one, height=4, width=4),
+        lambda: Pictures(one, height=4, width=4, cached=False).read(torch.arange(1)),
+        lambda: check_readable(one),
+    ]
+    said: list[str | None] = []
+    for way in ways:
+        try:
+            way()
+            said.append(None)
+        except ValueError as error:
+            said.append(str(error).partition(f"{path} (")[2].removesuffix(")."))
+    found = look_at(path)
+    return [*said, found.reason if isinstance(found, Fault) else None]
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_a_run_and_the_check_refuse_a_picture_in_the_same_words(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "picture").write_bytes(UNREADABLE[kind])
+    reasons = refusals(tmp_path / "picture")
+    assert reasons[0]
+    assert len(set(reasons)) == 1
+
+
+@pytest.mark.parametrize("kind", READABLE)
+def test_a_run_and_the_check_take_the_same_pictures(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "picture").write_bytes(READABLE[kind])
+    assert refusals(tmp_path / "picture") == [None] * 4
+
+
+def test_a_run_and_the_check_agree_on_what_is_no_file(tmp_path: Path) -> None:
+    assert refusals(tmp_path / "none") == ["no such file"] * 4
+    assert refusals(tmp_path) == ["Is a directory"] * 4
 
 
 def test_many_unreadable_pictures_are_counted(tmp_path: Path) -> None:

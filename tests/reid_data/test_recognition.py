@@ -182,6 +182,8 @@ def test_a_folder_per_identity_is_recognised(tmp_path: Path, parts: tuple[str, .
         ("MSMT17_V2", "list_val.txt", "'msmt17' needs list_train.txt, list_val.txt, .*there lies"),
         ("VeRi", "image_test", "'veri776' needs image_train, image_query and image_test"),
         ("VehicleID_V1.0", "image", "'vehicleid' needs image, "),
+        ("VehicleID_V1.0", "train_test_split", "'vehicleid' needs image, "),
+        ("cuhk03-np/labeled", "query", "'cuhk03_labeled' needs bounding_box_train, "),
     ],
 )
 def test_half_a_data_set_is_no_folder_per_identity(
@@ -191,6 +193,65 @@ def test_half_a_data_set_is_no_folder_per_identity(
     (folder / lost).rename(tmp_path / "lost")
     with pytest.raises(ValueError, match=words):
         recognise(folder)
+
+
+@pytest.mark.parametrize("kept", ["bounding_box_train", "bounding_box_test"])
+def test_one_folder_of_market_1501s_layout_is_no_folder_per_identity(
+    tmp_path: Path, market_folder: MarketFolder, kept: str
+) -> None:
+    folder = market_folder(tmp_path / "mine")
+    for part in {"bounding_box_train", "query", "bounding_box_test"} - {kept}:
+        shutil.rmtree(folder / part)
+    with pytest.raises(ValueError, match=rf"'market_layout' needs .*, and there lies {kept}: pass"):
+        recognise(folder)
+
+
+@pytest.mark.parametrize("name", ["MSMT17_V1", "MSMT17_V2", "msmt17", "mine"])
+@pytest.mark.parametrize("edition", ["V1", "V2"])
+def test_msmt17_without_its_lists_is_no_folder_per_identity(
+    tmp_path: Path, published: Published, edition: str, name: str
+) -> None:
+    folder = published(tmp_path, f"MSMT17_{edition}")
+    for listing in folder.glob("list_*.txt"):
+        listing.unlink()
+    folder = folder.rename(tmp_path / name)
+    if (edition, name) == ("V1", "mine"):  # nothing tells it from data of one's own
+        assert recognise(folder).name == "identity_folders"
+        return
+    for root in (folder, tmp_path):
+        with pytest.raises(ValueError, match=r"'msmt17' needs list_train\.txt, list_val\.txt, "):
+            recognise(root)
+
+
+def test_a_folder_below_that_can_be_named_is_named(
+    tmp_path: Path, market_folder: MarketFolder
+) -> None:
+    market_folder(tmp_path / "nested")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"lies empty, nested, but below it: name .*/nested\.$"):
+        recognise(tmp_path)
+    (tmp_path / "listed").mkdir()
+    (tmp_path / "listed" / "manifest.csv").touch()
+    with pytest.raises(ValueError, match=r"below it: name .*/listed, .*/nested\.$"):
+        recognise(tmp_path)
+
+
+def test_of_folders_with_folders_of_pictures_only_one_alone_is_named(tmp_path: Path) -> None:
+    for person in ("ann", "bob"):
+        (tmp_path / "people" / person / "camera1").mkdir(parents=True)
+        (tmp_path / "people" / person / "camera1" / "a.jpg").touch()
+    with pytest.raises(ValueError, match=r"where lies ann, bob: it needs bounding_box_train"):
+        recognise(tmp_path / "people")
+    shutil.rmtree(tmp_path / "people" / "bob")
+    with pytest.raises(ValueError, match=r"lies ann, but below it: name .*ann"):
+        recognise(tmp_path / "people")
+
+
+def test_folders_of_pictures_in_other_formats_are_told_to_convert_them(tmp_path: Path) -> None:
+    (tmp_path / "ann").mkdir()
+    (tmp_path / "ann" / "a.webp").touch()
+    with pytest.raises(ValueError, match=r"no jpg or png picture .*: convert ann/a\.webp, or list"):
+        recognise(tmp_path)
 
 
 def test_a_layout_whose_files_cannot_be_read_says_so_itself(

@@ -1,4 +1,4 @@
-"""The files that ``reid-nas score`` writes: refused before the work, replaced at once after it."""
+"""The files that a command writes: refused before the work, replaced at once after it."""
 
 import tempfile
 from collections.abc import Mapping
