@@ -3,6 +3,8 @@
 Letters: Q query pictures, G gallery pictures, N of either part, D dimensions.
 """
 
+import lzma
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -163,7 +165,8 @@ class _Arrays:
 
 _BROKEN = (
     ValueError, EOFError, KeyError, OSError, NotImplementedError, RuntimeError, MemoryError,
-    OverflowError, zipfile.BadZipFile, zlib.error,
+    OverflowError, TypeError, IndexError, tokenize.TokenError, SyntaxError, RecursionError,
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError,
 )  # fmt: skip
 """What numpy and zipfile raise over damaged, encrypted or pickled contents."""
 

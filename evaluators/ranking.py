@@ -91,12 +91,19 @@ def per_query(
     Args:
         rank: ascending positions of each query's relevant pictures, and padding behind them.
         n: relevant pictures of each query, at least 1.
+
+    The sums are running ones, from the first picture on: how much padding follows, which is for the
+    block to say, changes no bit of them.
     """
     k = torch.arange(1, rank.shape[1] + 1, device=rank.device)
     p = k.double() / rank
     before = torch.where(rank == 1, 1.0, (k - 1).double() / (rank - 1).clamp(min=1))
     counted = k <= n[:, None]
-    average_precision = (p * counted).sum(1) / n
-    trapezoid = ((p + before) / 2 * counted).sum(1) / n
+    average_precision = _total(p * counted) / n
+    trapezoid = _total((p + before) / 2 * counted) / n
     last = rank.gather(1, n[:, None] - 1).squeeze(1)
     return average_precision, trapezoid, n.double() / last, rank[:, 0]
+
+
+def _total(value: Float64[Tensor, "B P"]) -> Float64[Tensor, " B"]:
+    return value.cumsum(1)[:, -1]

@@ -72,6 +72,6 @@ class Relevance:
 
 
 def among(identities: Int[Tensor, " N"], wanted: Iterable[int]) -> Bool[Tensor, " N"]:
-    """Which of the identities are among the wanted ones."""
-    numbers = torch.tensor(sorted(wanted), dtype=identities.dtype, device=identities.device)
-    return torch.isin(identities, numbers)
+    """Which of the identities are among the wanted ones, which their type need not hold."""
+    numbers = torch.tensor(sorted(wanted), dtype=torch.int64, device=identities.device)
+    return torch.isin(identities.long(), numbers)

@@ -76,7 +76,8 @@ def retrieve_repeated(
         protocol: of the data set; its camera rule holds here as well.
         galleries: of each repeat; None to draw them as the protocol says.
         score: what scores the queries of a repeat in its gallery.
-        progress: what to call the work in a progress bar, or None for no bar.
+        progress: what to call the work in progress bars, one of the repeats and those of each, or
+            None for no bars.
 
     Returns:
         A ``Retrieval`` per repeat, whose ``query`` numbers rows of ``features``.
@@ -96,8 +97,9 @@ def retrieve_repeated(
         )
     found = []
     with bar(total=len(galleries), desc=progress, unit="repeat") as done:
-        for gallery in galleries:
-            found.append(_retrieve(features, gallery, protocol, score))
+        for number, gallery in enumerate(galleries, start=1):
+            name = f"{progress}, repeat {number}" if progress else None
+            found.append(_retrieve(features, gallery, protocol, score, name))
             done.update()
     return tuple(found)
 
@@ -175,6 +177,7 @@ def pooled(repeats: Sequence[Retrieval]) -> Retrieval:
         inverse_penalty=torch.cat([repeat.inverse_penalty for repeat in repeats]),
         first=torch.cat([repeat.first for repeat in repeats]),
         queries_skipped=sum(repeat.queries_skipped for repeat in repeats),
+        queries_left_out=sum(repeat.queries_left_out for repeat in repeats),
     )
 
 
@@ -184,10 +187,14 @@ def _refuse_none(repeats: Sequence[Retrieval]) -> None:
 
 
 def _retrieve(
-    features: Features, gallery: Bool[Tensor, " N"], protocol: Protocol, score: Score
+    features: Features,
+    gallery: Bool[Tensor, " N"],
+    protocol: Protocol,
+    score: Score,
+    progress: str | None,
 ) -> Retrieval:
     rows = (~gallery).nonzero().squeeze(1)
-    found = score(_rows(features, ~gallery), _rows(features, gallery), protocol)
+    found = score(_rows(features, ~gallery), _rows(features, gallery), protocol, progress=progress)
     return replace(found, query=rows[found.query])
 
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from evaluators.neighbours import find_neighbours
 from evaluators.reciprocal import encode
 from evaluators.relevance import among
-from evaluators.retrieval import MARKET_RULES, Features, Retrieval, retrieve_blocks
-from evaluators.similarity import Similarity, check_finite, unit
+from evaluators.retrieval import MARKET_RULES, Features, Retrieval, check_sides, retrieve_blocks
+from evaluators.similarity import Similarity, repeated, unit
 from evaluators.sparse_rows import spans
 from reid_data.records import Protocol
 
@@ -41,8 +41,9 @@ class Reranking:
     fewer.
 
     Pictures that are equally near are told apart by their vectors in lexicographic order, so that
-    neither labels nor the order of the pictures matter; only between copies of one vector does
-    the order decide, queries first.
+    neither labels nor the order of the pictures matter. Copies of one vector, on either side, are
+    pictures of their own in the neighbourhoods of others and have one neighbourhood, that of the
+    first of them: all of them are equally far, to the last bit, from any other picture.
 
     Args:
         query: rows of length 1, or 0, on the gallery's device.
@@ -69,17 +70,21 @@ class Reranking:
         progress: str | None = None,
     ) -> None:
         _check_parameters(k1, k2, lambda_value)
-        Q, N = len(query), len(query) + len(gallery)
+        Q = len(query)
         both = torch.cat([query, gallery])
         order = _lexicographic(both)
         both = both[order]
+        first = _first_copies(both)
         stage = (lambda name: f"{progress}, {name}") if progress else (lambda name: None)
         near = find_neighbours(both, max(k1 + 1, k2), block=block, progress=stage("neighbours"))
         V = encode(both, near, k1=k1, progress=stage("reciprocal sets"))
-        V = V.mean(near.nearest[:, :k2], progress=stage("query expansion"))
-        self._query, self._lambda, self._size = query, lambda_value, N - Q
-        self._asked = order.argsort()[:Q]
-        self._V, self._inverse = V, V.transposed(order >= Q)
+        V = V.mean(near.nearest[first][:, :k2], progress=stage("query expansion"))
+        self._query, self._lambda, self._size = query, lambda_value, len(gallery)
+        self._asked = first[order.argsort()[:Q]]
+        self._copies, self._originals = repeated(gallery)
+        searched = order >= Q
+        searched[order.argsort()[Q + self._copies]] = False
+        self._V, self._inverse = V, V.transposed(searched)
         self._gallery_row = order - Q
         m = near.farthest.where(near.spread > _ROUNDING, 0)
         self._weight = (1 - lambda_value) / 2 * m[self._asked]
@@ -102,7 +107,8 @@ class Reranking:
             common.index_add_(
                 0, o[entry] * self._size + g, v[entry].minimum(self._inverse.value[place])
             )
-        common = common.view(len(row), -1).clamp_(max=1)
+        common = common.view(len(row), self._size).clamp_(max=1)
+        common[:, self._copies] = common[:, self._originals]
         return common.div_(2 - common)
 
     def similarity(self, row: Int[Tensor, " B"]) -> Float32[Tensor, "B G"]:
@@ -115,7 +121,7 @@ class Reranking:
         ``m_p`` is the largest ``2 - 2 cos`` that the query has. With ``lambda = 1`` these are the
         very cosines of plain retrieval. A query from which all others are equally far, but for
         rounding, as in a collapsed network, has no neighbourhood to speak of: there ``m_p`` counts
-        as 0, and the cosines decide alone.
+        as 0, and the cosines decide alone; with ``lambda = 0`` nothing does, and all tie.
         """
         s = self._similarity.of(self._query[row]).mul_(self._lambda)
         return s.add_(self.overlap(row).mul_(self._weight[row, None]))
@@ -154,13 +160,7 @@ def retrieve_reranked(
             differ in dimensions, or no query has a relevant picture.
     """
     _check_parameters(k1, k2, lambda_value)
-    if query.vectors.shape[1] != gallery.vectors.shape[1]:
-        raise ValueError(
-            f"Query vectors have {query.vectors.shape[1]} dimensions and gallery vectors"
-            f" {gallery.vectors.shape[1]}: both must come from the same network."
-        )
-    check_finite(query.vectors, "query")
-    check_finite(gallery.vectors, "gallery")
+    check_sides(query, gallery)
     asked = ~among(query.identities, protocol.junk | protocol.distractors)
     searched = ~among(gallery.identities, protocol.junk)
     if not searched.all():
@@ -193,10 +193,11 @@ def retrieve_reranked(
 
 
 def _check_parameters(k1: int, k2: int, lambda_value: float) -> None:
-    if k1 < 1 or k2 < 1 or not 0 <= lambda_value <= 1:
+    whole = isinstance(k1, int) and isinstance(k2, int)
+    if not whole or k1 < 1 or k2 < 1 or not 0 <= lambda_value <= 1:
         raise ValueError(
-            f"Re-ranking was asked for with k1 = {k1}, k2 = {k2} and lambda = {lambda_value}: k1"
-            " and k2 of 1 or more and a lambda in [0, 1] are needed; 20, 6 and 0.3 are usual."
+            f"Re-ranking was asked for with k1 = {k1}, k2 = {k2} and lambda = {lambda_value}: whole"
+            " k1 and k2 of 1 or more and a lambda in [0, 1] are needed; 20, 6 and 0.3 are usual."
         )
 
 
@@ -205,3 +206,10 @@ def _lexicographic(vectors: Float32[Tensor, "N D"]) -> Int[Tensor, " N"]:
     _, kind = torch.unique(vectors, dim=0, return_inverse=True)
     order: Tensor = kind.argsort(stable=True)
     return order
+
+
+def _first_copies(ordered: Float32[Tensor, "N D"]) -> Int[Tensor, " N"]:
+    """The first row equal to each, where equal rows stand together."""
+    first = torch.arange(len(ordered), device=ordered.device)
+    copies, originals = repeated(ordered)
+    return first.index_put_((copies,), originals)

@@ -84,6 +84,7 @@ class Retrieval:
         first: ``rank_1``.
         queries_skipped: queries without a relevant picture; junk and distractors among the
             queries are none and are not counted.
+        queries_left_out: junk and distractors among the queries.
     """
 
     query: Int[Tensor, " E"]
@@ -92,6 +93,7 @@ class Retrieval:
     inverse_penalty: Float64[Tensor, " E"]
     first: Int[Tensor, " E"]
     queries_skipped: int
+    queries_left_out: int = 0
 
     def rank(self, k: int) -> float:
         """Share of the queries with a relevant picture among their ``k`` nearest (CMC)."""
@@ -140,7 +142,8 @@ def retrieve(
 
     Vectors are made unit length here; a zero vector has no direction and is equally (0) similar to
     everything. Products are float32, or TensorFloat-32 where torch is told to use it. Vectors kept
-    in float16 move a cosine by at most 0.001 (2 ** -10: two roundings to 11 bits).
+    in float16 move a cosine by at most 0.001 (2 ** -10: two roundings to 11 bits) where their
+    entries are 6e-5 or more; smaller ones have fewer bits there.
 
     Ties are pessimistic: a relevant picture stands behind all irrelevant ones that are equally
     similar, so that a network that maps every picture to one point scores at chance level and not
@@ -164,18 +167,34 @@ def retrieve(
         ValueError: if a vector is not finite, the two sides differ in dimensions, or no query has
             a relevant picture.
     """
-    if query.vectors.shape[1] != gallery.vectors.shape[1]:
-        raise ValueError(
-            f"Query vectors have {query.vectors.shape[1]} dimensions and gallery vectors"
-            f" {gallery.vectors.shape[1]}: both must come from the same network."
-        )
-    check_finite(query.vectors, "query")
-    check_finite(gallery.vectors, "gallery")
+    check_sides(query, gallery)
     q = unit(query.vectors).to(gallery.vectors.device)
     cosine = Similarity(unit(gallery.vectors))
     return retrieve_blocks(
         query, gallery, protocol, lambda rows: cosine.of(q[rows]), block=block, progress=progress
     )
+
+
+def check_sides(query: Features, gallery: Features) -> None:
+    """Refuse vectors that cannot be compared.
+
+    Raises:
+        ValueError: if the sides differ in dimensions or have none, the gallery is empty, or a
+            vector is not finite.
+    """
+    D = query.vectors.shape[1]
+    if gallery.vectors.shape[1] != D:
+        raise ValueError(
+            f"Query vectors have {D} dimensions and gallery vectors"
+            f" {gallery.vectors.shape[1]}: both must come from the same network."
+        )
+    if not D or not len(gallery.vectors):
+        raise ValueError(
+            f"There are {len(gallery.vectors)} gallery vectors of {D} dimensions: at least one of"
+            " each is needed; check what the features were made of."
+        )
+    check_finite(query.vectors, "query")
+    check_finite(gallery.vectors, "gallery")
 
 
 def retrieve_within(
@@ -248,6 +267,7 @@ def _score(
     itself: bool,
 ) -> Retrieval:
     """Blocks of queries, ranked one after the other; ``itself``: query i is gallery picture i."""
+    _check_block(block)
     device = gallery.vectors.device
     out = protocol.junk | protocol.distractors
     rows = (~among(query.identities, out)).nonzero().squeeze(1).to(device)
@@ -269,14 +289,34 @@ def _score(
                 rank = ranks(s, wanted.same, wanted.relevant)
                 scores.append((wanted.rows, *per_query(rank, wanted.relevant.sum(1))))
             done.update(len(b))
+    left_out = len(query.identities) - len(rows)
     if not scores:
-        raise ValueError(
-            f"None of the {len(rows)} queries has a relevant gallery image: check that query and"
-            " gallery share identities and that the camera rule does not remove them all (one"
-            " camera only? use camera_rule=False)."
-        )
+        raise ValueError(_nobody_asks(len(rows), left_out, protocol))
     q, average_precision, trapezoid, inverse_penalty, first = map(
         torch.cat, zip(*scores, strict=True)
     )
     skipped = len(rows) - len(q)
-    return Retrieval(q, average_precision, trapezoid, inverse_penalty, first, skipped)
+    return Retrieval(q, average_precision, trapezoid, inverse_penalty, first, skipped, left_out)
+
+
+def _check_block(block: int | None) -> None:
+    if block is not None and block < 1:
+        raise ValueError(
+            f"A block of {block} queries was asked for: 1 or more are needed, or None to choose."
+        )
+
+
+def _nobody_asks(asking: int, left_out: int, protocol: Protocol) -> str:
+    found = f"None of the {asking} queries has a relevant gallery image"
+    if left_out:
+        out = ", ".join(str(identity) for identity in sorted(protocol.junk | protocol.distractors))
+        found += f" ({left_out} more are junk or distractors, of identity {out})"
+    needed = "check that query and gallery share identities"
+    if protocol.camera_rule:
+        needed += (
+            " and that the camera rule does not remove them all (one camera only? use"
+            " camera_rule=False, or --protocol none)"
+        )
+    if left_out:
+        needed += "; where these numbers are people, --protocol none counts them"
+    return f"{found}: {needed}."

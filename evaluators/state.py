@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -31,10 +32,12 @@ def replaced(file: Path, write: Callable[[Path], None]) -> None:
     """Let ``write`` make a new file, and put it in the place of ``file`` when it is on the disk.
 
     A signal that asks the process to end is answered afterwards: an exception out of the middle of
-    torch's writer would come out of it as another one.
+    torch's writer would come out of it as another one. Until then it lies in a folder of its
+    own beside ``file``, which is gone again if ``write`` fails.
     """
-    draft = file.with_name(f".{file.name}")
-    with _signals_held():
+    folder = file.parent
+    with _signals_held(), tempfile.TemporaryDirectory(dir=folder, prefix=".draft_") as own:
+        draft = Path(own) / file.name
         write(draft)
         with draft.open("rb") as written:
             os.fsync(written.fileno())

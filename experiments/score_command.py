@@ -21,8 +21,9 @@ protocols:
              identity -1 is junk, left out everywhere; identity 0 is a distractor: it counts as
              wrong, and never asks. Cameras are needed.
   vehicleid  both parts are pooled, the gallery's rows behind the query's, and one picture of each
-             identity is drawn for the gallery, the others ask; repeated, scores are means. No
-             camera rule, no junk, no distractors; cameras may be missing.
+             identity is drawn for the gallery, the others ask; repeated, scores are means, and
+             queries are counted in every repeat. No camera rule, no junk, no distractors; cameras
+             may be missing.
   none       nothing is left out, and -1 and 0 are identities as any other; cameras may be missing.
 """
 
@@ -89,7 +90,8 @@ def _parser() -> argparse.ArgumentParser:
         "--against",
         type=Path,
         metavar="FILE.csv",
-        help="compare with what --per-query wrote for another run on the same pictures",
+        help="compare the scores by cosine with what --per-query wrote for another run on the same"
+        " pictures",
     )
     add("--seed", type=whole(0), help="vehicleid: of the drawn galleries (default: 0)")
     add("--repeats", type=whole(1), help="vehicleid: drawn galleries (default: 10)")

@@ -1,4 +1,4 @@
-"""What ``reid-nas score`` says: a JSON object, and a table in percent."""
+"""What ``reid-nas score`` and ``evaluate`` say: a JSON object, and a table in percent."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +21,7 @@ _COLUMNS = {
 
 @dataclass(frozen=True)
 class Scored:
-    """The scores of one file.
+    """The scores of one file of features, or of one data set.
 
     Attributes:
         name: of the protocol.
@@ -69,6 +69,7 @@ def _content(scored: Scored, repeats: Repeats) -> dict[str, Any]:
         **metrics_of(together),
         "queries": len(together.query),
         "queries_skipped": together.queries_skipped,
+        "queries_left_out": together.queries_left_out,
         "protocol": scored.name,
     }
     if scored.protocol.repeats:
@@ -83,6 +84,8 @@ def _headline(scored: Scored) -> str:
         f"protocol {scored.name}: {len(together.query):,} queries evaluated,"
         f" {together.queries_skipped:,} skipped without a relevant picture"
     )
+    if together.queries_left_out:
+        words += f", {together.queries_left_out:,} left out as junk or distractors"
     if scored.protocol.repeats:
         words += (
             f"; mean +- standard deviation over {len(scored.plain)} drawn galleries, seed"
@@ -101,8 +104,8 @@ def _cells(scored: Scored, repeats: Repeats) -> list[str]:
 
 def _difference(of: Difference) -> str:
     return (
-        f"mAP is {100 * of.mean:+.2f} of the other run's, 95 % interval {100 * of.low:+.2f} to"
-        f" {100 * of.high:+.2f} (cosine; {of.samples:,} bootstrap samples of"
+        f"mAP minus the other run's: {100 * of.mean:+.2f} points, 95 % interval"
+        f" {100 * of.low:+.2f} to {100 * of.high:+.2f} (cosine; {of.samples:,} bootstrap samples of"
         f" {of.identities:,} identities)"
     )
 

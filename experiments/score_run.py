@@ -63,9 +63,8 @@ def run(request: Request) -> Scored:
             for, or a file cannot be written.
         OSError: if the disk fails at the end.
     """
-    refuse_unwritable(
-        _outputs(request), named({"--features": request.features, "--against": request.against})
-    )
+    outputs = _outputs(request)
+    refuse_unwritable(outputs, _inputs(request))
     device = device_named(request.device)
     others = None if request.against is None else read_per_query(request.against)
     parts = read_features(request.features, PROTOCOLS[request.protocol])
@@ -92,12 +91,26 @@ def run(request: Request) -> Scored:
     )
     print(table(scored))
     _save(request, scored, pictures, galleries)
+    for file in outputs.values():
+        print(f"See {file.name}.")
     return scored
 
 
+def _inputs(request: Request) -> dict[str, Path]:
+    read = {"--features": request.features, "--against": request.against}
+    return named(read | {"--splits": request.splits if _splits_exist(request) else None})
+
+
 def _outputs(request: Request) -> dict[str, Path]:
-    return named(
-        {"--json": request.json, "--per-query": request.per_query, "--splits": request.splits}
+    written = {"--json": request.json, "--per-query": request.per_query}
+    return named(written | {"--splits": None if _splits_exist(request) else request.splits})
+
+
+def _splits_exist(request: Request) -> bool:
+    """Whether drawn galleries are read, and not written."""
+    splits = request.splits
+    return (
+        splits is not None and splits.is_file() and splits.resolve() != request.features.resolve()
     )
 
 
@@ -110,7 +123,7 @@ def _drawn(request: Request, pictures: Features) -> tuple[Protocol, Galleries | 
     protocol = PROTOCOLS[request.protocol]
     if not protocol.repeats:
         return protocol, None
-    if request.splits is not None and request.splits.exists():
+    if request.splits is not None and _splits_exist(request):
         galleries = load_galleries(request.splits, pictures.identities)
         _refuse_others(request, galleries)
         return replace(protocol, repeats=len(galleries.chosen), seed=galleries.seed), galleries
@@ -144,7 +157,5 @@ def _save(
             request.per_query,
             query_table(scored, pictures).to_csv(index=False, lineterminator="\n"),
         )
-    if request.splits is not None and galleries is not None and not request.splits.exists():
-        save_galleries(request.splits, galleries, pictures.identities)
-    for file in _outputs(request).values():
-        print(f"See {file.name}.")
+    if request.splits is not None and galleries is not None and not _splits_exist(request):
+        save_galleries(request.splits.resolve(), galleries, pictures.identities)

@@ -5,16 +5,13 @@ dimensions: ones that retrieve well (rank-1 about 0.8) and noise, which has most
 front of the relevant pictures. Within a round the bare ``torch.mm`` of the same blocks (unit
 vectors, nothing else) and the two evaluations take turns, so that a busy machine disturbs all
 alike; ratios are within a round, of the clock's seconds and of the processors'. Every measurement
-has a process of its own and one evaluation of a small set behind it; its memory is what its peak
-adds to what the features take.
+has a process of its own and one evaluation of a small set behind it; its memory is its
+peak beyond what the process held with the features made.
 """
 
 import argparse
-import csv
 import json
-import resource
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -22,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
+from experiments.benchmarks.measuring import held, in_own_process, median_ratio, peak, save
 from experiments.benchmarks.synthetic_features import SIZES, synthetic_features
+from reid_data.bars import bar
 
 WAYS = ("mm", "mm_wide", "good", "random")
 """Bare products in the evaluation's blocks, the same in blocks of 256, evaluations of features."""
@@ -58,15 +56,17 @@ def main(argv: list[str]) -> int:
         for size in arguments.sizes
         for way in WAYS
     ]
+    shared = ["--device", arguments.device, "--threads", str(arguments.threads)]
+    module = "experiments.benchmarks.evaluation"
     rows = [
-        {"round": number, **_in_own_process(way, size, arguments)}
-        for number, size, way in tqdm(turns)
+        {
+            "round": number,
+            **in_own_process(module, ["--worker", way, "--sizes", size, *shared]),
+        }
+        for number, size, way in bar(turns, desc="evaluation", unit="measurement")
     ]
     if arguments.out:
-        with arguments.out.open("w", encoding="utf-8", newline="") as out:
-            writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        save(arguments.out, COLUMNS, rows)
     for size in arguments.sizes:
         _print_table(size, [row for row in rows if row["size"] == size])
     return 0
@@ -83,29 +83,11 @@ def _print_table(size: str, rows: list[dict[str, Any]]) -> None:
             for column in ("seconds", "memory", "rank1")
         )
         ratios = " ".join(
-            f"{_ratio(rows, way, other, 'seconds'):6.2f}"
-            f" ({_ratio(rows, way, other, 'processor_seconds'):6.2f})"
+            f"{median_ratio(rows, way, other, 'seconds'):6.2f}"
+            f" ({median_ratio(rows, way, other, 'processor_seconds'):6.2f})"
             for other in ("mm", "mm_wide")
         )
         print(f"  {way:12} {seconds:8.2f} {ratios} {memory:10.0f} {rank1:7.3f}")
-
-
-def _ratio(rows: list[dict[str, Any]], way: str, other: str, column: str) -> float:
-    """Median over rounds of the ratio within a round."""
-    values = {(row["round"], row["way"]): float(row[column]) for row in rows}
-    rounds = sorted({number for number, _ in values})
-    return statistics.median(values[n, way] / values[n, other] for n in rounds)
-
-
-def _in_own_process(way: str, size: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    command = [sys.executable, "-m", "experiments.benchmarks.evaluation", "--worker", way]
-    command += ["--sizes", size, "--device", arguments.device]
-    command += ["--threads", str(arguments.threads)]
-    done = subprocess.run(  # noqa: S603 - this very module
-        command, stdout=subprocess.PIPE, text=True, check=True
-    )
-    row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return row
 
 
 def _measure(way: str, name: str, device: str) -> dict[str, Any]:
@@ -114,10 +96,10 @@ def _measure(way: str, name: str, device: str) -> dict[str, Any]:
     work = _work(way, "1,000 x 5,000", device)  # libraries load, threads start
     work()
     work = _work(way, name, device)
-    before, start, busy = _peak(device), time.perf_counter(), time.process_time()
+    before, start, busy = held(device), time.perf_counter(), time.process_time()
     scores = work()
     seconds, busy = time.perf_counter() - start, time.process_time() - busy
-    added = _peak(device) - before
+    added = peak(device) - before
     origin = provenance()
     return {
         "size": name,
@@ -160,13 +142,6 @@ def _work(way: str, name: str, device: str) -> Callable[[], dict[str, float]]:
         return {"rank1": 0.0, "mAP": 0.0}
 
     return product
-
-
-def _peak(device: str) -> float:
-    """MiB; Linux counts in KiB."""
-    if device != "cpu":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

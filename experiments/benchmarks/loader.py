@@ -10,7 +10,6 @@ programs disturb all of them.
 """
 
 import argparse
-import csv
 import statistics
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
+from experiments.benchmarks.measuring import median_ratio, save
 from experiments.provenance import provenance
 from experiments.startup import prepare
 from reid_data.bars import bar
@@ -68,13 +68,11 @@ def main(argv: list[str]) -> int:
             {"round": number, "way": way, "pictures_per_second": speed, "pictures": pictures}
             | origin
         )
-    with arguments.out.open("w", encoding="utf-8", newline="") as out:
-        writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    save(arguments.out, COLUMNS, rows)
     for way in ways:
         speeds = [row["pictures_per_second"] for row in rows if row["way"] == way]
-        print(f"{way}: {statistics.median(speeds):.0f} a second, {_ratio(rows, way):.1f} x plain")
+        ratio = median_ratio(rows, way, "plain", "pictures_per_second")
+        print(f"{way}: {statistics.median(speeds):.0f} a second, {ratio:.1f} x plain")
     return 0
 
 
@@ -154,13 +152,6 @@ def _filled(sightings: Sequence[Sighting]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         cache = ImageCache(height=HEIGHT, width=WIDTH, folder=Path(folder))
         return len(cache.open([sighting.path for sighting in sightings]).slots)
-
-
-def _ratio(rows: Sequence[dict[str, Any]], way: str) -> float:
-    """Median over rounds of the ratio within a round."""
-    speeds = {(row["round"], row["way"]): float(row["pictures_per_second"]) for row in rows}
-    rounds = sorted({number for number, _ in speeds})
-    return statistics.median(speeds[n, way] / speeds[n, "plain"] for n in rounds)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,8 @@ its peak beyond what the process held with the features made.
 """
 
 import argparse
-import csv
 import json
-import resource
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -23,6 +20,7 @@ from typing import Any
 
 import torch
 
+from experiments.benchmarks.measuring import held, in_own_process, median_ratio, peak, save
 from experiments.benchmarks.synthetic_features import SIZES, synthetic_features
 from reid_data.bars import bar
 
@@ -56,15 +54,17 @@ def main(argv: list[str]) -> int:
         for size in arguments.sizes
         for way in WAYS
     ]
+    shared = ["--device", arguments.device, "--threads", str(arguments.threads)]
+    module = "experiments.benchmarks.reranking"
     rows = [
-        {"round": number, **_in_own_process(way, size, arguments)}
+        {
+            "round": number,
+            **in_own_process(module, ["--worker", way, "--sizes", size, *shared]),
+        }
         for number, size, way in bar(turns, desc="re-ranking", unit="measurement")
     ]
     if arguments.out:
-        with arguments.out.open("w", encoding="utf-8", newline="") as out:
-            writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        save(arguments.out, COLUMNS, rows)
     for size in arguments.sizes:
         _print_table(size, [row for row in rows if row["size"] == size])
     return 0
@@ -79,26 +79,10 @@ def _print_table(size: str, rows: list[dict[str, Any]]) -> None:
             statistics.median(row[column] for row in mine)
             for column in ("seconds", "processor_seconds", "memory", "rank1", "mAP")
         )
-        ratios = f"{_ratio(rows, way, 'mm'):7.2f}    {_ratio(rows, way, 'product'):7.2f}"
+        mm, product = (median_ratio(rows, way, other, "seconds") for other in ("mm", "product"))
+        ratios = f"{mm:7.2f}    {product:7.2f}"
         cost = f"{seconds:7.2f} {ratios}     {of_threads:7.2f}  {memory:9.0f}"
         print(f"  {way:12}  {cost}  {rank1:6.3f}  {mean_precision:6.3f}")
-
-
-def _ratio(rows: list[dict[str, Any]], way: str, other: str) -> float:
-    seconds = {(row["round"], row["way"]): float(row["seconds"]) for row in rows}
-    rounds = {row["round"] for row in rows}
-    return statistics.median(seconds[n, way] / seconds[n, other] for n in rounds)
-
-
-def _in_own_process(way: str, size: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    command = [sys.executable, "-m", "experiments.benchmarks.reranking", "--worker", way]
-    command += ["--sizes", size, "--device", arguments.device]
-    command += ["--threads", str(arguments.threads)]
-    done = subprocess.run(  # noqa: S603 - this very module
-        command, stdout=subprocess.PIPE, text=True, check=True
-    )
-    row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return row
 
 
 def _measure(way: str, name: str, device: str) -> dict[str, Any]:
@@ -106,10 +90,10 @@ def _measure(way: str, name: str, device: str) -> dict[str, Any]:
 
     _work(way, "1,000 x 5,000", device)()  # libraries load, threads start
     work = _work(way, name, device)
-    before, start, start_all = _held(device), time.perf_counter(), time.process_time()
+    before, start, start_all = held(device), time.perf_counter(), time.process_time()
     scores = work()
     seconds, seconds_all = time.perf_counter() - start, time.process_time() - start_all
-    added = _peak(device) - before
+    added = peak(device) - before
     origin = provenance()
     return {
         "size": name,
@@ -157,24 +141,6 @@ def _work(way: str, name: str, device: str) -> Callable[[], dict[str, float]]:
         return {"rank1": 0.0, "mAP": 0.0}
 
     return product
-
-
-def _held(device: str) -> float:
-    """MiB now."""
-    import psutil
-
-    if device != "cpu":
-        torch.cuda.reset_peak_memory_stats(device)
-        return torch.cuda.memory_allocated(device) / 2**20
-    held: int = psutil.Process().memory_info().rss
-    return held / 2**20
-
-
-def _peak(device: str) -> float:
-    """MiB at most so far; Linux counts in KiB."""
-    if device != "cpu":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Features come back from a file as they went in, and any other file is refused with a sentence."""
 
+import contextlib
 import io
 import warnings
 import zipfile
@@ -242,3 +243,48 @@ def test_a_damaged_file_is_read_or_refused_and_nothing_else(
             read_features(file, MARKET)
         except ValueError as refused:
             assert str(refused).endswith(".")  # noqa: PT017 - both outcomes are right
+
+
+HEADERS = [
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (5, 4), ",
+    "{1: 2, 'a': 3, 'b': 4}",
+    "{'descr': ('f',), 'fortran_order': False, 'shape': (5, 4), }",
+    "{[]: 1}",
+    "'''abc",
+]
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_a_header_that_numpy_trips_over_is_a_sentence(file: Path, header: str) -> None:
+    written = header.encode()
+    start = b"\x93NUMPY\x01\x00" + len(written).to_bytes(2, "little")
+    with zipfile.ZipFile(file, "w") as out:
+        for part in ("query", "gallery"):
+            out.writestr(f"{part}_features.npy", start + written + bytes(80))
+    with pytest.raises(ValueError, match="cannot be read"):
+        read_features(file, Protocol())
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_LZMA])
+def test_a_damaged_larger_or_lzma_file_is_read_or_refused(file: Path, compression: int) -> None:
+    arrays = {
+        f"{part}_{name}": array
+        for part in ("query", "gallery")
+        for name, array in {
+            "features": np.ones((2, 1000), np.float32),  # 8,000 bytes: read in pieces
+            "ids": np.arange(2),
+            "cameras": np.arange(2) + (part == "gallery"),
+        }.items()
+    }
+    with zipfile.ZipFile(file, "w", compression) as out:
+        for key, array in arrays.items():
+            plain = io.BytesIO()
+            np.save(plain, array)
+            out.writestr(f"{key}.npy", plain.getvalue())
+    good = file.read_bytes()
+    for place in range(len(good) if compression == zipfile.ZIP_LZMA else 260):
+        file.write_bytes(good[:place] + bytes([good[place] ^ 255]) + good[place + 1 :])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with contextlib.suppress(ValueError):
+                read_features(file, Protocol())

@@ -34,6 +34,7 @@ def by_definition(
     own = np.where(np.eye(n, dtype=bool), -1, d)  # oneself before all others
     by_vector = np.empty(n, dtype=int)
     by_vector[sorted(range(n), key=lambda i: (tuple(x[i]), i))] = np.arange(n)
+    first = [next(j for j in range(n) if (x[j] == x[i]).all()) for i in range(n)]
     rank: list[list[int]] = [np.lexsort((by_vector, own[i])).tolist() for i in range(n)]
 
     def near(p: int, k: int) -> list[int]:
@@ -53,7 +54,7 @@ def by_definition(
         for g in star:
             v[p, g] = exp(-d[p, g])
         v[p] /= v[p].sum()
-    v = np.stack([v[rank[p][:k2]].mean(axis=0) for p in range(n)])
+    v = np.stack([v[rank[first[p]][:k2]].mean(axis=0) for p in range(n)])
     jaccard = np.stack(
         [
             1 - np.minimum(v[p], v[queries:]).sum(1) / np.maximum(v[p], v[queries:]).sum(1)
@@ -299,6 +300,43 @@ def test_a_collapsed_network_scores_as_if_every_relevant_picture_came_last(
         irrelevant = 5 * (people - 1)
         expected = sum(k / (irrelevant + k) for k in range(1, 6)) / 5
         assert got.mAP == pytest.approx(expected, rel=1e-12)
+
+
+@given(st.integers(0, 2**31), st.integers(1, 12), st.integers(1, 6))
+def test_copies_tie_and_the_order_of_rows_changes_nothing(seed: int, k1: int, k2: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    kinds = unit(torch.randn(7, 5, generator=generator))
+    asked, searched = (torch.randint(7, (n,), generator=generator) for n in (9, 30))
+    got = Reranking(kinds[asked], kinds[searched], k1=k1, k2=k2)
+    s = got.similarity(torch.arange(9))
+    for one in range(7):
+        assert (s[:, searched == one] == s[:, searched == one][:, :1]).all()
+        assert (s[asked == one] == s[asked == one][:1]).all()
+        overlap = got.overlap((asked == one).nonzero()[:, 0])[:, searched == one]
+        torch.testing.assert_close(overlap, torch.ones_like(overlap))  # nothing is nearer
+    p, q = (torch.randperm(n, generator=generator) for n in (30, 9))
+    shuffled = Reranking(kinds[asked[q]], kinds[searched[p]], k1=k1, k2=k2)
+    torch.testing.assert_close(
+        shuffled.overlap(torch.arange(9)), got.overlap(q)[:, p], rtol=0, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("queries", [1, 10, 40])
+def test_a_network_that_tells_one_picture_from_all_others_scores_as_a_collapsed_one(
+    queries: int,
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    v, other = torch.randn(2, 16, generator=generator)
+    identity = torch.cat([torch.arange(40).repeat_interleave(5) + 1, torch.tensor([999])])
+    gallery = Features(
+        torch.cat([v.expand(200, -1), other[None]]), identity, torch.zeros(201).long()
+    )
+    query = Features(v.expand(queries, -1), identity[: 5 * queries : 5], torch.ones(queries).long())
+    shuffled = rows(gallery, torch.randperm(201, generator=generator))
+    # 195 copies carry other identities and tie with the 5 relevant ones: rank_k = 195 + k
+    expected = sum(k / (195 + k) for k in range(1, 6)) / 5
+    for some in (gallery, shuffled):
+        assert retrieve_reranked(query, some).mAP == pytest.approx(expected, rel=1e-12)
 
 
 def test_fewer_pictures_than_neighbours_are_all_neighbours() -> None:

@@ -544,3 +544,41 @@ def test_features_of_a_published_model_have_their_known_scores(real_data: Path) 
     assert got.mAP_trapezoid == pytest.approx(0.1779997, abs=5e-8)
     assert got.mAP == pytest.approx(0.2171366, abs=5e-8)
     assert got.mINP == pytest.approx(0.1875606, abs=5e-8)
+
+
+def test_queries_that_never_ask_are_counted_and_named_where_none_is_left() -> None:
+    v, camera = torch.eye(3), torch.tensor([0, 0, 0])
+    gallery = Features(v, torch.tensor([0, 5, 7]), camera + 1)
+    got = retrieve(Features(v, torch.tensor([0, 5, -1]), camera), gallery)
+    assert (got.queries_left_out, got.queries_skipped, len(got.query)) == (2, 0, 1)
+    message = (
+        r"None of the 0 queries .* \(3 more are junk or distractors, of identity -1, 0\).*none"
+    )
+    with pytest.raises(ValueError, match=message):
+        retrieve(Features(v, torch.tensor([0, 0, 0]), camera), gallery)
+
+
+def test_the_camera_rule_is_named_only_where_there_is_one() -> None:
+    query, gallery = (Features(torch.eye(1), torch.tensor([i]), torch.tensor([0])) for i in (1, 2))
+    with pytest.raises(ValueError, match="camera_rule=False, or --protocol none"):
+        retrieve(query, gallery)
+    with pytest.raises(ValueError, match=r"share identities\.$"):
+        retrieve(query, gallery, Protocol(camera_rule=False))
+
+
+def test_blocks_and_sides_of_nothing_are_refused() -> None:
+    v, i = torch.eye(2), torch.tensor([1, 2])
+    some = Features(v, i, i)
+    for block in (0, -1):
+        with pytest.raises(ValueError, match=f"A block of {block} queries"):
+            retrieve(some, some, block=block)
+    with pytest.raises(ValueError, match="2 gallery vectors of 0 dimensions"):
+        retrieve(Features(v[:, :0], i, i), Features(v[:, :0], i, i))
+    with pytest.raises(ValueError, match="0 gallery vectors of 2 dimensions"):
+        retrieve(some, Features(v[:0], i[:0], i[:0]))
+
+
+def test_a_junk_number_need_not_fit_the_type_of_the_identities() -> None:
+    i = torch.tensor([44, 1], dtype=torch.int8)  # 300 - 256 = 44
+    sides = (Features(torch.eye(2), i, torch.full((2,), c)) for c in (0, 1))
+    assert retrieve(*sides, Protocol(junk=frozenset({300}))).queries_left_out == 0

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evaluators import similarity
 from evaluators.similarity import Similarity, check_finite, repeated, unit
 
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=32)
@@ -21,8 +22,8 @@ def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
 
 def test_a_cosine_worked_by_hand() -> None:
     # (3, 4) and (4, 3) have length 5: (3 4 + 4 3) / (5 5) = 24 / 25
-    similarity = Similarity(unit(torch.tensor([[4.0, 3.0], [0.0, 0.0], [-30.0, -40.0]])))
-    got = similarity.of(unit(torch.tensor([[3.0, 4.0]])))
+    cosines = Similarity(unit(torch.tensor([[4.0, 3.0], [0.0, 0.0], [-30.0, -40.0]])))
+    got = cosines.of(unit(torch.tensor([[3.0, 4.0]])))
     torch.testing.assert_close(got, torch.tensor([[24 / 25, 0.0, -1.0]]))
 
 
@@ -58,13 +59,13 @@ def test_float16_moves_no_cosine_by_more_than_a_thousandth(dimensions: int) -> N
 
 
 @pytest.mark.skipif(not ONEDNN, reason="needs a torch with oneDNN, which keeps this law")
-@pytest.mark.parametrize("dimensions", [3, 67, 512])
+@pytest.mark.parametrize("dimensions", [3, 67, 257, 512, 768, 1000, 1024, 1500])
 def test_a_query_has_the_same_bits_in_a_block_of_any_size(dimensions: int) -> None:
-    query, gallery = unit(drawn(130, dimensions)), unit(drawn(1003, dimensions, seed=1))
-    similarity = Similarity(gallery)
-    whole = similarity.of(query)
-    for size in (1, 2, 3, 13, 64):
-        assert torch.equal(torch.cat([similarity.of(b) for b in torch.split(query, size)]), whole)
+    query, gallery = unit(drawn(450, dimensions)), unit(drawn(1003, dimensions, seed=1))
+    cosines = Similarity(gallery)
+    whole = cosines.of(query)
+    for size in (3, 13, 52, 64, 200):
+        assert torch.equal(torch.cat([cosines.of(b) for b in torch.split(query, size)]), whole)
     order = torch.randperm(1003, generator=torch.Generator().manual_seed(0))
     assert torch.equal(Similarity(gallery[order]).of(query), whole[:, order])
 
@@ -91,6 +92,24 @@ def test_copies_name_the_earliest_equal_row(rows: list[list[float]]) -> None:
     ]
     copies, originals = repeated(torch.tensor(rows, dtype=torch.float32).reshape(-1, 2))
     assert list(zip(copies.tolist(), originals.tolist(), strict=True)) == expected
+
+
+@given(
+    st.lists(st.lists(st.sampled_from([0.0, -0.0, 1.0]), min_size=2, max_size=2), max_size=9),
+    st.integers(1, 3),
+)
+def test_copies_are_found_whatever_rows_share_a_hash(rows: list[list[float]], hashes: int) -> None:
+    v = torch.tensor(rows, dtype=torch.float32).reshape(-1, 2)
+    expected = repeated(v)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(similarity, "_hashes", lambda v: (v * v).sum(1).long() % hashes)
+        got = repeated(v)
+    assert torch.equal(got[0], expected[0])
+    assert torch.equal(got[1], expected[1])
+
+
+def test_hardly_any_different_rows_share_a_hash() -> None:
+    assert len(similarity._hashes(drawn(5000, 7)).unique()) == 5000
 
 
 def test_nobody_asking_and_an_empty_gallery_have_no_cosines() -> None:

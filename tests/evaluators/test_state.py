@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from evaluators.state import FINISHED, finished_epochs, load_state, save_state
+from evaluators.state import FINISHED, finished_epochs, load_state, replaced, save_state
 
 
 def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -76,3 +76,21 @@ def test_a_signal_during_a_write_is_answered_after_it(tmp_path: Path) -> None:
     finally:
         signal.signal(signal.SIGTERM, before)
     assert finished_epochs(file) == 3
+
+
+def test_no_other_file_is_touched_and_none_is_left(tmp_path: Path) -> None:
+    file, other, new = tmp_path / "state.pt", tmp_path / ".state.pt", tmp_path / "new"
+    other.write_text("someone's")
+    new.touch()
+    save_state(file, {FINISHED: 1})
+    assert file.stat().st_mode == new.stat().st_mode
+
+    def fails(draft: Path) -> None:
+        draft.write_text("half")
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space"):
+        replaced(file, fails)
+    assert sorted(tmp_path.iterdir()) == [other, new, file]
+    assert other.read_text() == "someone's"
+    assert finished_epochs(file) == 1

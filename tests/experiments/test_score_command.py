@@ -71,13 +71,13 @@ def refused(options: Sequence[str | Path], capsys: pytest.CaptureFixture[str]) -
 
 
 def test_two_queries_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Query 0 finds its own first, query 1 behind one other; query 2 has nobody.
+    """Query 0 finds its own first, query 1 behind one other; query 2 has nobody; query 3 is nobody.
 
     mAP (1 + 1/2) / 2, trapezoid (1 + (1/2 + 0)/2) / 2, mINP (1 + 1/2) / 2, rank-1 1/2.
     """
     near, far = [1.0, 0.0], [0.0, 1.0]
     query = Features(
-        torch.tensor([near, near, far]), torch.tensor([1, 2, 3]), torch.tensor([0, 0, 0])
+        torch.tensor([near, near, far, far]), torch.tensor([1, 2, 3, 0]), torch.zeros(4).long()
     )
     gallery = Features(torch.tensor([near, far]), torch.tensor([1, 2]), torch.tensor([1, 1]))
     save_features(tmp_path / "f.npz", query, gallery)
@@ -91,10 +91,12 @@ def test_two_queries_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         "rank10": 1.0,
         "queries": 2,
         "queries_skipped": 1,
+        "queries_left_out": 1,
         "protocol": "market",
     }
     headline, names, values, see = capsys.readouterr().out.splitlines()
     assert "market: 2 queries evaluated, 1 skipped" in headline
+    assert "1 left out as junk or distractors" in headline
     assert names.split() == ["mAP", "rank-1", "rank-5", "rank-10", "mINP", "mAP", "(trapezoid)"]
     assert values.split() == ["cosine", "75.00", "50.00", "100.00", "100.00", "75.00", "62.50"]
     assert see == "See s.json."
@@ -296,6 +298,27 @@ def test_a_link_is_followed_and_stays(file: Path, score: Score) -> None:
     assert target.read_text().startswith("query,")
 
 
+def test_a_link_to_splits_that_are_not_there_yet_stays_too(file: Path, score: Score) -> None:
+    link, target = file.with_name("link.json"), file.with_name("target.json")
+    link.symlink_to(target)
+    score("--protocol", "vehicleid", "--splits", link)
+    assert link.is_symlink()
+    assert "galleries" in json.loads(target.read_text())
+
+
+def test_splits_that_are_only_read_need_no_right_to_write(
+    score: Score, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = "--protocol", "vehicleid", "--splits", tmp_path / "splits.json"
+    first = score(*drawn)
+    asked: list[str] = []
+    monkeypatch.setattr(
+        "experiments.score_run.refuse_unwritable", lambda outputs, _: asked.extend(outputs)
+    )
+    assert score(*drawn)["mAP"] == first["mAP"]
+    assert "--splits" not in asked
+
+
 def test_a_run_is_compared_with_another_in_pairs(
     file: Path, score: Score, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -313,7 +336,9 @@ def test_a_run_is_compared_with_another_in_pairs(
         got = after["mAP_difference"]
         assert got["mean"] == pytest.approx(after["mAP"] - before["mAP"], abs=1e-12)
         assert got["low"] < got["mean"] < got["high"]
-        assert f"mAP is {100 * got['mean']:+.2f} of the other run's" in capsys.readouterr().out
+        assert (
+            f"mAP minus the other run's: {100 * got['mean']:+.2f} points" in capsys.readouterr().out
+        )
         save_features(file, QUERY, GALLERY)
     words = refused(["--features", file, "--against", rows], capsys)  # of the drawn galleries
     assert "and not of the same queries" in words
