@@ -267,15 +267,11 @@ def test_a_header_that_numpy_trips_over_is_a_sentence(file: Path, header: str) -
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_LZMA])
 def test_a_damaged_larger_or_lzma_file_is_read_or_refused(file: Path, compression: int) -> None:
-    arrays = {
-        f"{part}_{name}": array
-        for part in ("query", "gallery")
-        for name, array in {
-            "features": np.ones((2, 1000), np.float32),  # 8,000 bytes: read in pieces
-            "ids": np.arange(2),
-            "cameras": np.arange(2) + (part == "gallery"),
-        }.items()
-    }
+    arrays: dict[str, np.ndarray] = {}
+    for part, camera in (("query", 0), ("gallery", 1)):
+        arrays[f"{part}_features"] = np.ones((2, 1000), np.float32)  # 8,000 bytes: read in pieces
+        arrays[f"{part}_ids"] = np.arange(2)
+        arrays[f"{part}_cameras"] = np.arange(2) + camera
     with zipfile.ZipFile(file, "w", compression) as out:
         for key, array in arrays.items():
             plain = io.BytesIO()

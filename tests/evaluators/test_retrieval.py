@@ -580,5 +580,6 @@ def test_blocks_and_sides_of_nothing_are_refused() -> None:
 
 def test_a_junk_number_need_not_fit_the_type_of_the_identities() -> None:
     i = torch.tensor([44, 1], dtype=torch.int8)  # 300 - 256 = 44
-    sides = (Features(torch.eye(2), i, torch.full((2,), c)) for c in (0, 1))
-    assert retrieve(*sides, Protocol(junk=frozenset({300}))).queries_left_out == 0
+    query, gallery = (Features(torch.eye(2), i, torch.full((2,), c)) for c in (0, 1))
+    found = retrieve(query, gallery, Protocol(junk=frozenset({300})))
+    assert found.queries_left_out == 0
