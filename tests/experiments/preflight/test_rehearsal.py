@@ -5,13 +5,13 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from experiments.preflight.rehearsal import Findings, findings, interpreter_problems, rehearse
 from experiments.preflight.trial_command import TrialCommand
+from reid_data.records import ReidDataset, Sighting
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -110,9 +110,12 @@ def test_a_part_that_leaves_nothing_to_test_on_is_one_sentence(
 ) -> None:
     asked = []
 
-    def load(name: str, *, part: str) -> SimpleNamespace:
+    one = Sighting(1, 1, Path("one.jpg"))
+
+    def load(name: str, *, part: str) -> ReidDataset:
         asked.append((name, part))
-        return SimpleNamespace(name="msmt17_v2_all", query=() if part == "all" else (1,))
+        tested = () if part == "all" else (one,)
+        return ReidDataset("msmt17_v2_all", train=(), query=tested, gallery=tested)
 
     monkeypatch.setattr("experiments.data.load_dataset", load)
     found = findings("msmt17", choices(data__part=["all", "train"], device=["cpu"]))
