@@ -1,8 +1,9 @@
-"""A checkpoint at the end of every epoch of a search, from which it goes on as if never stopped.
+"""A checkpoint at the end of every epoch, from which a search or a training goes on unchanged.
 
-It holds the whole module (weights, alpha or policy, memories), both optimisers and schedules and
-the state of torch's own generator. Batches, augmentation and what a strategy draws are functions
-of the seed and the epoch's number, so that no more is needed.
+It holds the whole module (weights; alpha or policy and memories of a search, what is trained
+beside a network), the optimisers and schedules and the state of torch's own generator. Batches,
+augmentation and what a strategy draws are functions of the seed and the epoch's number, so that no
+more is needed.
 """
 
 from pathlib import Path
@@ -28,8 +29,14 @@ class EpochCheckpoint(Checkpoint):
         self._file = file
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes a new file and puts it in the place of the old one at once."""
-        replaced(self._file, trainer.save_checkpoint)
+        """Writes a new file and puts it in the place of the old one at once.
+
+        Of several processes the first one writes; Lightning has the others wait for it.
+        """
+        if trainer.is_global_zero:
+            replaced(self._file, trainer.save_checkpoint)
+        else:
+            trainer.save_checkpoint(self._file)
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]

@@ -1,8 +1,8 @@
-"""What a search reports of each epoch."""
+"""What a search, and what a training, reports of each epoch."""
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Probabilities = Mapping[str, Mapping[str, float]]
 """Slot label -> candidate -> probability."""
@@ -48,3 +48,31 @@ def mean_entropy(probabilities: Probabilities) -> float:
     r"""Mean over slots of :math:`-\sum_o p_o \ln p_o`, nats; 0 where every slot is decided."""
     slots = [candidates.values() for candidates in probabilities.values()]
     return sum(-sum(p * math.log(p) for p in slot if p > 0) for slot in slots) / len(slots)
+
+
+@dataclass(frozen=True)
+class TrainingEpoch:
+    """One finished epoch of the training of a network.
+
+    Attributes:
+        epoch: counted from 1.
+        loss: mean over its batches, of all devices.
+        learning_rate: of its last batch.
+        seconds: it took, scoring included.
+        best: whether the network as it stands is the best so far: by the first of the scores, or
+            by the loss where nothing is ever scored.
+        scores: metric -> value on pictures put aside; empty in an epoch that is not scored.
+    """
+
+    epoch: int
+    loss: float
+    learning_rate: float
+    seconds: float
+    best: bool = False
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def words(self) -> str:
+        """What a line about it says."""
+        scores = [f"held-out {name} {100 * x:.2f} %" for name, x in self.scores.items()]
+        return ", ".join([f"loss {self.loss:.3f}", *scores])

@@ -7,13 +7,20 @@ from importlib import import_module
 COMMANDS: Mapping[str, str] = {
     "check": "a data set: its counts, cameras and faults",
     "compare": "run an NNI experiment, watch its trials, and end with a table",
+    "cost": "parameters, multiply-adds and latency of a network",
+    "evaluate": "a trained network on any data sets, with ranked lists to look at",
+    "export": "a file for production, whose scores are checked",
     "nnictl": "NNI's own command, kept on this machine",
+    "pretrain": "classification, for weights to begin with",
     "score": "metrics of a file of features, without a network",
     "search": "one search, retraining and test, as a trial does it",
+    "train": "a genotype or a peer from scratch or from weights, and its test",
 }
 """Command -> what it does; each is a module of this package with a ``main``."""
 
-_MODULES = {name: f"experiments.{name}_command" for name in ("check", "score", "search")}
+_MODULES = {
+    name: f"experiments.{name}_command" for name in COMMANDS if name not in ("compare", "nnictl")
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

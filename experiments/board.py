@@ -21,9 +21,8 @@ from tensorboard.plugins.hparams.summary_v2 import (
 )
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from evaluators.epoch_report import EpochReport
+from evaluators.epoch_report import EpochReport, TrainingEpoch
 from experiments.table import Result
-from experiments.train import TrainingEpoch
 
 EVENTS = "events.out.tfevents"
 """How the name of an event file begins; TensorBoard reads no others."""
@@ -60,8 +59,9 @@ class Board:
             self._write(candidate, report.epoch, values)
 
     def retrained(self, epoch: TrainingEpoch) -> None:
-        """An epoch of the retraining."""
-        self._write("", epoch.epoch, _numbers("training", epoch))
+        """An epoch of the retraining, with its scores where it has any."""
+        scores = {f"training/{name}": value for name, value in epoch.scores.items()}
+        self._write("", epoch.epoch, _numbers("training", epoch) | scores)
 
     def tested(self, result: Result) -> None:
         """The end of the run, also as a row of the table of hyper-parameters."""
@@ -139,7 +139,7 @@ def _numbers(stage: str, record: EpochReport | TrainingEpoch | Result) -> dict[s
     return {
         f"{stage}/{name}": float(value)
         for name, value in asdict(record).items()
-        if isinstance(value, int | float) and name not in ("epoch", "epochs")
+        if isinstance(value, int | float) and name not in ("epoch", "epochs", "best")
     }
 
 

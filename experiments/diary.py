@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evaluators.epoch_report import EpochReport
+from evaluators.epoch_report import EpochReport, TrainingEpoch
 from experiments.bar import Bar
 from experiments.board import Board
-from experiments.config import to_dict
 from experiments.data import RunData
 from experiments.drawing.alpha import draw_alpha
 from experiments.drawing.network import network_svg
 from experiments.earlier import RETRAIN_STATE, Earlier
+from experiments.plan import Plan
 from experiments.progress import (
     ENDS,
     EPOCHS_FILE,
@@ -26,11 +26,10 @@ from experiments.progress import (
     report_progress,
 )
 from experiments.provenance import provenance
-from experiments.recipe import Recipe
 from experiments.search import Found
-from experiments.table import Result
+from experiments.table import RESULT_FILE, Result
 from experiments.testing import Tested
-from experiments.train import TrainingEpoch
+from nas_space.genotype import Genotype
 
 Metrics = Mapping[str, float]
 
@@ -62,29 +61,28 @@ class Diary:
 
     Attributes:
         folder: made where it is not there.
-        recipe: of the run.
+        plan: of the run.
         reporter: told of metrics.
         board: folder of TensorBoard's files.
         earlier: of a broken-off run in the same folder.
     """
 
     folder: Path
-    recipe: Recipe
+    plan: Plan
     reporter: Reporter
     board: Path
     earlier: Earlier = Earlier()
     _stage: Stage = "data"
     _reports: list[EpochReport] = field(default_factory=list)
+    _retrieval: float | None = None
     _ledger: Ledger = field(init=False)
     _board: Board = field(init=False)
     _bar: Bar = field(init=False)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        searched = self.recipe.search.epochs if self.recipe.searches else 0
-        self._ledger = Ledger(
-            planned={"search": searched, "retrain": self.recipe.retrain.epochs},
-        )
+        epochs = self.plan.recipe.retrain.epochs
+        self._ledger = Ledger({"search": self.plan.search_epochs, "retrain": epochs})
         self._board, self._bar = Board(self.board), Bar(sys.stdout)
         self._describe()
         self._take_over()
@@ -98,10 +96,10 @@ class Diary:
         return report_progress(
             self.folder,
             self._ledger,
-            strategy=self.recipe.strategy,
-            seed=self.recipe.seed,
+            strategy=self.plan.label,
+            seed=self.plan.recipe.seed,
             stage=stage,
-            retrieval=self._reports[-1].mAP if self._reports else None,
+            retrieval=self._retrieval,
         )
 
     def batch(self, done: int, batches: int) -> None:
@@ -120,19 +118,38 @@ class Diary:
     def found(self, found: Found) -> None:
         """The search is finished."""
         self._save("search.json", {"epoch": found.epoch, "probabilities": found.probabilities})
-        self._draw(found)
-        self._write("genotype.json", found.genotype.to_json())
+        alpha = self.folder / "alpha.png"
+        if draw_alpha(self._reports, alpha, chosen=found.genotype.slots):
+            self._board.image("alpha", alpha)
         self._bar.say(f"Found {found.genotype}")
+        self.given(found.genotype)
+
+    def given(self, genotype: Genotype | None) -> None:
+        """The genotype of the network is known, or the network has none: it is trained now."""
+        if genotype is not None:
+            self._draw(genotype)
+            self._write("genotype.json", genotype.to_json())
         self.enter("retrain")
+
+    def say(self, words: str) -> None:
+        """A line for whoever watches."""
+        self._bar.say(words)
 
     def retrained(self, epoch: TrainingEpoch) -> None:
         """One epoch of the retraining is finished."""
         self._line("retrain", epoch)
         self._hear_retraining(epoch)
-        self._bar.epoch(self.enter("retrain"), f"loss {epoch.loss:.3f}")
+        self._bar.epoch(self.enter("retrain"), epoch.words)
 
-    def tested(self, data: RunData, tested: Tested, result: Result) -> None:
-        """The run is finished."""
+    def tested(self, data: RunData, tested: Tested, result: Result, *, network: str) -> None:
+        """The run is finished.
+
+        Args:
+            data: that was trained and tested on.
+            tested: what the test found.
+            result: of the run.
+            network: the epoch that was tested, "best" or "last".
+        """
         source, target = data
         self._save(
             "test.json",
@@ -145,21 +162,30 @@ class Diary:
                 "query": len(target.query),
                 "gallery": len(target.gallery),
                 "camera_rule": target.protocol.camera_rule,
-                "feature": self.recipe.retrain.feature,
+                "feature": self.plan.recipe.retrain.feature,
+                "network": network,
                 **tested.described(),
             },
         )
         tested.save_splits(self.folder)
         self._board.tested(result)
         result.write(self.folder)
+        self._end(final_metrics(result))
+
+    def classified(self, result: Mapping[str, Any]) -> None:
+        """A pre-training is finished; where the result lies, it is whole."""
+        self._save(RESULT_FILE, result)
+        self._end({name: x for name, x in result.items() if isinstance(x, int | float)})
+
+    def _end(self, metrics: Metrics) -> None:
         (self.folder / RETRAIN_STATE).unlink(missing_ok=True)
         self.enter("done")
-        self.reporter.final(final_metrics(result))
+        self.reporter.final(metrics)
 
     def _describe(self) -> None:
         """The recipe with where it runs; a run that goes on adds where it goes on."""
         file = self.folder / RECIPE_FILE
-        content: dict[str, Any] = {"recipe": to_dict(self.recipe), **provenance()}
+        content: dict[str, Any] = {**self.plan.settings, **provenance()}
         if file.exists():
             content = json.loads(file.read_text(encoding="utf-8"))
             content.setdefault("resumed", []).append(provenance())
@@ -178,29 +204,28 @@ class Diary:
             self._hear_retraining(epoch)
         self.enter("data")
 
-    def _draw(self, found: Found) -> None:
-        """The found network, and how the search came to it."""
-        alpha, space = self.folder / "alpha.png", self.recipe.space
-        if draw_alpha(self._reports, alpha, chosen=found.genotype.slots):
-            self._board.image("alpha", alpha)
+    def _draw(self, genotype: Genotype) -> None:
+        recipe = self.plan.recipe
         drawing = network_svg(
-            found.genotype,
-            title=f"{self.recipe.name}, {self.recipe.strategy}, seed {self.recipe.seed}",
-            width=space.width,
-            depths=space.depths,
-            local_branch=space.local_branch,
-            feature=self.recipe.retrain.feature,
-            image=(self.recipe.data.height, self.recipe.data.width),
+            genotype,
+            title=f"{recipe.name}, {self.plan.label}, seed {recipe.seed}",
+            width=recipe.space.width,
+            depths=recipe.space.depths,
+            local_branch=recipe.space.local_branch,
+            feature=recipe.retrain.feature,
+            image=(recipe.data.height, recipe.data.width),
         )
         self._write("network.svg", drawing)
 
     def _hear_retraining(self, epoch: TrainingEpoch) -> None:
         self._ledger = self._ledger.after("retrain", epoch.seconds)
+        self._retrieval = epoch.scores.get("mAP", self._retrieval)
         self._board.retrained(epoch)
 
     def _hear_search(self, report: EpochReport) -> None:
         self._ledger = self._ledger.after("search", report.seconds)
         self._reports.append(report)
+        self._retrieval = report.mAP
         self._board.searched(report)
 
     def _line(self, stage: Stage, epoch: EpochReport | TrainingEpoch) -> None:

@@ -12,13 +12,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from evaluators.epoch_report import EpochReport
+from evaluators.epoch_report import EpochReport, TrainingEpoch
 from evaluators.state import finished_epochs
-from experiments.config import to_dict
+from experiments.plan import Plan
 from experiments.progress import EPOCHS_FILE, RECIPE_FILE, Stage
-from experiments.recipe import Recipe
 from experiments.table import RESULT_FILE
-from experiments.train import TrainingEpoch
+from experiments.unsupervised import UnsupervisedEpoch
 
 SEARCH_STATE = "search.pt"
 RETRAIN_STATE = "retrain.pt"
@@ -69,11 +68,11 @@ def finished(folder: Path) -> bool:
     return (folder / RESULT_FILE).is_file()
 
 
-def read_earlier(folder: Path, recipe: Recipe) -> Earlier:
+def read_earlier(folder: Path, plan: Plan) -> Earlier:
     """What the run in the folder had finished; nothing where there is no run.
 
     Raises:
-        ValueError: if the folder holds a run of another recipe, or one that cannot be read.
+        ValueError: if the folder holds a run of another plan, or one that cannot be read.
     """
     if not (folder / RECIPE_FILE).exists():
         if (folder / SEARCH_STATE).exists() or (folder / RETRAIN_STATE).exists():
@@ -82,28 +81,29 @@ def read_earlier(folder: Path, recipe: Recipe) -> Earlier:
                 " start anew."
             )
         return Earlier()
-    refuse_other_recipe(folder, recipe)
+    refuse_other_plan(folder, plan)
     lines = _lines(folder / EPOCHS_FILE)
+    kind = UnsupervisedEpoch if plan.given.get("training") == "unsupervised" else TrainingEpoch
     return Earlier(
         _epochs(lines, EpochReport, "search", finished_epochs(folder / SEARCH_STATE)),
-        _epochs(lines, TrainingEpoch, "retrain", finished_epochs(folder / RETRAIN_STATE)),
+        _epochs(lines, kind, "retrain", finished_epochs(folder / RETRAIN_STATE)),
     )
 
 
-def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
-    """Nothing happens where the folder's run is of this recipe.
+def refuse_other_plan(folder: Path, plan: Plan) -> None:
+    """Nothing happens where the folder's run is of this plan.
 
     Raises:
         ValueError: if it is of another, or cannot be read.
     """
     try:
-        found = _flat(json.loads((folder / RECIPE_FILE).read_text(encoding="utf-8"))["recipe"])
+        found = _fields(json.loads((folder / RECIPE_FILE).read_text(encoding="utf-8")))
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{RECIPE_FILE} of the folder {folder.name!r} cannot be read ({type(error).__name__}):"
             " delete the folder and start anew."
         ) from error
-    wanted = _flat(json.loads(json.dumps(to_dict(recipe))))
+    wanted = _fields(json.loads(json.dumps(plan.settings)))
     names = [n for n in {**found, **wanted} if found.get(n, _ABSENT) != wanted.get(n, _ABSENT)]
     if names:
         raise ValueError(
@@ -113,6 +113,11 @@ def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
 
 
 _ABSENT = object()
+
+
+def _fields(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted names of the recipe's fields, and of what was given besides it."""
+    return _flat(content["recipe"]) | _flat(content.get("given", {}), "given.")
 
 
 def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,12 +1,18 @@
 """A recipe: everything that decides what a run does, as frozen values checked as a whole."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from evaluators.course import Precision
+from evaluators.objectives import TripletOn
 from evaluators.optimisation import WeightOptimiser
+from experiments.unsupervised_settings import Unsupervised
+from nas_space.alignment import AlignmentMode, Orientation
 from nas_space.genotype import CANDIDATES, FIXED
 from nas_space.heads import Feature
 from nas_space.msinet import CellWidth, ResidualStart
+from nas_space.networks import MSINET
+from nas_space.peers import PEERS
 from reid_data.catalog import TrainingPart
 from reid_data.transforms import Augmentation
 from reid_data.twin_split import TwinShares
@@ -45,6 +51,13 @@ def _check_positive(group: str, settings: object, *names: str) -> None:
             )
 
 
+def _check_share(field: str, share: float) -> None:
+    if not 0 <= share < 1:
+        raise ValueError(
+            f"The recipe's field {field!r} is {share}: a share from 0 to below 1 is needed."
+        )
+
+
 @dataclass(frozen=True)
 class Data:
     """Which pictures, and how they are handed out.
@@ -73,11 +86,7 @@ class Data:
 
     def __post_init__(self) -> None:
         _check_positive("data", self, "height", "width", "identities", "images")
-        if not 0 <= self.held_out < 1:
-            raise ValueError(
-                f"The recipe's field 'data.held_out' is {self.held_out}: a share from 0 to below 1"
-                " is needed."
-            )
+        _check_share("data.held_out", self.held_out)
 
 
 @dataclass(frozen=True)
@@ -161,29 +170,80 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Retrain:
-    """How the found network is trained from scratch, on all training identities.
+class Alignment:
+    """The spatial alignment (SAM), which is part of the training and of no network.
 
     Attributes:
+        mode: pairs that are aligned: those of one identity (``"pos"``), of others (``"neg"``),
+            both, or ``"none"``.
+        ratio: weight of the penalty, which is added once.
+        orientation: on whose positions a pair's map lies (decision 34).
+        self_pairs: whether a picture is its own pair (decision 34).
+    """
+
+    mode: AlignmentMode = "none"
+    ratio: float = 2.0
+    orientation: Orientation = "own"
+    self_pairs: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.ratio >= 0:
+            raise ValueError(
+                f"The recipe's field 'retrain.alignment.ratio' is {self.ratio}: 0 or more is"
+                " needed."
+            )
+
+
+@dataclass(frozen=True)
+class Retrain:
+    """How the found network, or a known one, is trained.
+
+    Attributes:
+        network: ``"msinet"``, which takes a genotype, or the name of a peer.
         epochs: of the training.
         weights: how its weights move.
         augmentation: of the pictures.
         smoothing: of the identity labels.
         triplet: weight of the triplet loss.
         margin: of the triplet loss.
+        triplet_on: which feature the triplet loss sees: before a head's neck, or behind it.
+        alignment: of the last map.
         feature: what an image is described by at the test.
+        precision: of the arithmetic; ``"bf16"`` and ``"16"`` where the device has it.
+        accumulate: batches of a step.
+        devices: GPUs (or processes on a CPU) that train together.
+        held_out: share of the training identities that is put aside to tell the best epoch by its
+            mAP among them; 0 trains on all, and the best epoch is that of the lowest loss. The
+            network of the best epoch is tested where identities are put aside, else the last.
+        score_every: epochs between two scores among those put aside.
+        unsupervised: of a training without labels.
     """
 
+    network: str = MSINET
     epochs: int = 350
     weights: WeightOptimiser = WeightOptimiser(learning_rate=0.065)
     augmentation: Augmentation = Augmentation()
     smoothing: float = 0.1
     triplet: float = 1.0
     margin: float = 0.3
+    triplet_on: TripletOn = "pooled"
+    alignment: Alignment = Alignment()
     feature: Feature = "pooled"
+    precision: Precision = "32"
+    accumulate: int = 1
+    devices: int = 1
+    held_out: float = 0.0
+    score_every: int = 1
+    unsupervised: Unsupervised = field(default_factory=Unsupervised)
 
     def __post_init__(self) -> None:
-        _check_positive("retrain", self, "epochs")
+        _check_positive("retrain", self, "epochs", "accumulate", "devices", "score_every")
+        _check_share("retrain.held_out", self.held_out)
+        if self.network != MSINET and self.network not in PEERS:
+            raise ValueError(
+                f"The recipe's field 'retrain.network' is {self.network!r}: one of {MSINET},"
+                f" {', '.join(PEERS)} is needed."
+            )
 
 
 @dataclass(frozen=True)

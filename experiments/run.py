@@ -5,32 +5,28 @@ test: everything before it is guided by held-out *training* identities.
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
-from evaluators.state import save_state
-from experiments.data import data_of
-from experiments.device import ask_for_repeatable_kernels, device_of, use_threads
+from evaluators.epoch_report import TrainingEpoch
+from experiments.data import RunData, data_of
 from experiments.diary import Diary, Reporter, final_metrics
-from experiments.earlier import (
-    RETRAIN_STATE,
-    SEARCH_STATE,
-    Earlier,
-    alone_in,
-    finished,
-    read_earlier,
-    refuse_other_recipe,
-)
-from experiments.interrupts import Interrupted
-from experiments.progress import PROGRESS_FILE, RECIPE_FILE, Progress, begun
+from experiments.earlier import RETRAIN_STATE, SEARCH_STATE
+from experiments.kept import Kept, Which, info_of
+from experiments.plan import Plan
 from experiments.recipe import Data, Recipe
-from experiments.search import Found, search
+from experiments.run_folder import carry_out
+from experiments.search import search
 from experiments.table import RESULT_FILE, Result
 from experiments.testing import Tested, test
-from experiments.train import network_of, train
+from experiments.train import Training, blueprint_of, network_of, train
 from nas_space.cost import measure_cost
+from nas_space.genotype import Genotype
 from nas_space.heads import EmbeddingNetwork
+from nas_space.networks import MSINET
 from reid_data.pictures import Pictures, check_readable
 from reid_data.records import Sighting
 from reid_data.twin_split import hold_out
@@ -62,72 +58,55 @@ def run(
         ValueError: if the data or the recipe is not as needed, or the folder holds a run already
             and is not to be resumed, a run of another recipe, or one that is running.
     """
-    if not resume and begun(folder):
+    if recipe.retrain.network != MSINET:
         raise ValueError(
-            f"The folder {folder.name!r} holds a run already: go on with it by --resume, name"
-            " another one, or delete it first."
+            f"The recipe's field 'retrain.network' is {recipe.retrain.network!r}, in which there is"
+            f" nothing to search: train it by 'reid-nas train --network {recipe.retrain.network}'."
         )
-    with alone_in(folder):
-        if resume and finished(folder):
-            return _told_again(recipe, folder, reporter)
-        if not resume:
-            (folder / RECIPE_FILE).unlink(missing_ok=True)  # of a run that never began
-        earlier = read_earlier(folder, recipe) if resume else Earlier()
-        use_threads(recipe)
-        ask_for_repeatable_kernels(device_of(recipe))
-        diary = Diary(folder, recipe, reporter, board or folder / "tensorboard", earlier)
-        try:
-            return _whole_way(recipe, diary)
-        except (KeyboardInterrupt, Interrupted):
-            diary.enter("stopped")
-            raise
-        except BaseException:
-            diary.enter("failed")
-            raise
+    plan = Plan(recipe, recipe.strategy, recipe.search.epochs if recipe.searches else 0)
+    return carry_out(
+        plan,
+        folder,
+        reporter,
+        way=_whole_way,
+        again=partial(told_again, reporter=reporter),
+        board=board,
+        resume=resume,
+    )
 
 
-def _whole_way(recipe: Recipe, diary: Diary) -> Result:
-    began, earlier, folder = time.monotonic(), diary.earlier, diary.folder
-    data = data_of(recipe.data)
-    source, target = data
-    parts = hold_out(source.train, recipe.data.held_out, seed=recipe.seed)
-    _look_at((*source.train, *target.query, *target.gallery), recipe.data)
+def _whole_way(diary: Diary) -> Result:
+    began, recipe = time.monotonic(), diary.plan.recipe
+    data = looked_at(recipe.data)
+    parts = hold_out(data.source.train, recipe.data.held_out, seed=recipe.seed)
     diary.enter("search")
     found = search(
         recipe,
         *parts,
-        camera_rule=source.protocol.camera_rule,
+        camera_rule=data.source.protocol.camera_rule,
         on_epoch=diary.searched,
         on_batch=diary.batch,
-        checkpoint=folder / SEARCH_STATE,
-        earlier=earlier.search,
+        checkpoint=diary.folder / SEARCH_STATE,
+        earlier=diary.earlier.search,
     )
     diary.found(found)
     network = network_of(found.genotype, recipe)
-    train(
-        network,
-        source.train,
-        recipe,
-        on_epoch=diary.retrained,
-        on_batch=diary.batch,
-        checkpoint=folder / RETRAIN_STATE,
-    )
-    weights = {name: value.cpu() for name, value in network.state_dict().items()}
-    save_state(folder / "network.pt", weights)
-    diary.enter("test")
-    tested = test(network, target, recipe)
-    minutes = (time.monotonic() - began + earlier.seconds) / 60
-    result = _result(recipe, found, network, tested, minutes=minutes)
-    diary.tested(data, tested, result)
-    return result
+    return train_and_test(network, found.genotype, data, diary, began=began, training=train)
+
+
+def looked_at(data: Data) -> RunData:
+    """What a recipe names, every picture of it decoded once, so that a broken one is found now.
+
+    Raises:
+        ValueError: if a data set is not as it should be, or files cannot be read, which are named.
+    """
+    source, target = found = data_of(data)
+    _look_at((*source.train, *target.query, *target.gallery), data)
+    return found
 
 
 def _look_at(sightings: Sequence[Sighting], data: Data) -> None:
-    """Decode all pictures, into the cache or for nothing, so that a broken one is found now.
-
-    Raises:
-        ValueError: if files cannot be read; it names them.
-    """
+    """Decode into the cache, or for nothing."""
     said = "decoding pictures"
     if data.cached:
         Pictures(sightings, height=data.height, width=data.width, progress=said)
@@ -135,26 +114,76 @@ def _look_at(sightings: Sequence[Sighting], data: Data) -> None:
         check_readable(sightings, progress=said)
 
 
-def _told_again(recipe: Recipe, folder: Path, reporter: Reporter) -> Result:
-    """Of a finished run; what was left undone behind its result is done."""
-    refuse_other_recipe(folder, recipe)
+def train_and_test(
+    network: EmbeddingNetwork,
+    genotype: Genotype | None,
+    data: RunData,
+    diary: Diary,
+    *,
+    began: float,
+    training: Training,
+    info: Mapping[str, Any] = MappingProxyType({}),
+) -> Result:
+    """The end of every run: the network is trained, tested on the target, and described.
+
+    Args:
+        network: with its first weights.
+        genotype: of the network; None for a peer.
+        data: to train and to test on.
+        diary: of the run, which has told of the genotype.
+        began: when the run began, by the monotonic clock.
+        training: how it is trained.
+        info: what the network's files say besides.
+    """
+    recipe, (source, target) = diary.plan.recipe, data
+    blueprint = blueprint_of(genotype, recipe)
+    kept = Kept(diary.folder, network, blueprint, info_of(recipe, source.name) | dict(info))
+
+    def finished(epoch: TrainingEpoch) -> None:
+        kept.epoch(epoch)
+        diary.retrained(epoch)
+
+    training(
+        network,
+        source.train,
+        recipe,
+        camera_rule=source.protocol.camera_rule,
+        on_epoch=finished,
+        on_batch=diary.batch,
+        checkpoint=diary.folder / RETRAIN_STATE,
+    )
+    which: Which = "best" if recipe.retrain.held_out else "last"
+    kept.choose(which)
+    diary.enter("test")
+    tested = test(network, target, recipe)
+    kept.tested(which, target.name, {name: m.mean for name, m in tested.metrics.items()})
+    minutes = (time.monotonic() - began + diary.earlier.seconds) / 60
+    result = _result(diary.plan, genotype, network, tested, minutes=minutes)
+    diary.tested(data, tested, result, network=which)
+    return result
+
+
+def told_again(folder: Path, *, reporter: Reporter) -> Result:
+    """The result of a finished run."""
     result = Result.read(folder / RESULT_FILE)
-    progress = Progress.read(folder / PROGRESS_FILE)
-    if progress.stage != "done":
-        (folder / RETRAIN_STATE).unlink(missing_ok=True)
-        replace(progress, stage="done", seconds_left=0.0).write(folder)
     reporter.final(final_metrics(result))
     return result
 
 
 def _result(
-    recipe: Recipe, found: Found, network: EmbeddingNetwork, tested: Tested, *, minutes: float
+    plan: Plan,
+    genotype: Genotype | None,
+    network: EmbeddingNetwork,
+    tested: Tested,
+    *,
+    minutes: float,
 ) -> Result:
     mean = {name: metric.mean for name, metric in tested.metrics.items()}
-    cost = measure_cost(network, height=recipe.data.height, width=recipe.data.width)
+    data = plan.recipe.data
+    cost = measure_cost(network, height=data.height, width=data.width)
     return Result(
-        strategy=recipe.strategy,
-        seed=recipe.seed,
+        strategy=plan.label,
+        seed=plan.recipe.seed,
         mAP=mean["mAP"],
         rank1=mean["rank1"],
         rank5=mean["rank5"],
@@ -163,5 +192,5 @@ def _result(
         parameters=cost.parameters,
         macs=cost.macs,
         minutes=minutes,
-        genotype=str(found.genotype),
+        genotype="" if genotype is None else str(genotype),
     )

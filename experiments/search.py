@@ -12,6 +12,7 @@ from evaluators.losses import IdTriplet
 from evaluators.reid_evaluator import ReidEvaluator
 from experiments.device import device_of
 from experiments.engine import run_one_shot
+from experiments.held_out import seen_twice
 from experiments.recipe import Recipe
 from nas_space.genotype import FIXED, MSI_SLOTS, Genotype
 from nas_space.msinet_space import MSINetSpace
@@ -136,7 +137,7 @@ def _data(
     *,
     camera_rule: bool,
 ) -> SearchData:
-    if camera_rule and held_out and not _seen_twice(held_out):
+    if camera_rule and held_out and not seen_twice(held_out):
         print(
             "No held-out identity was seen by two cameras: the search is scored without the camera"
             " rule.",
@@ -156,12 +157,6 @@ def _data(
         cached=recipe.data.cached,
         progress=True,
     )
-
-
-def _seen_twice(sightings: Sequence[Sighting]) -> bool:
-    """Whether any identity was seen by two cameras."""
-    pairs = {(sighting.identity, sighting.camera) for sighting in sightings}
-    return len(pairs) > len({identity for identity, _ in pairs})
 
 
 def strategy_of(recipe: Recipe) -> Strategy:

@@ -1,97 +1,106 @@
-"""Training a plain network from scratch: global and local head, ID and triplet loss."""
+"""Training a plain network: global and local head, ID and triplet loss, spatial alignment."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor, nn
-from torch.optim.lr_scheduler import LRScheduler
 
-from evaluators.losses import id_triplet
-from evaluators.optimisation import Descent
-from evaluators.state import FINISHED, load_state, save_state
+from evaluators.course import Course
+from evaluators.epoch_report import TrainingEpoch
+from evaluators.objectives import ReidObjective, Weights
+from evaluators.training import Listener, fit
 from experiments.device import device_of
+from experiments.held_out import HeldOut
 from experiments.recipe import Recipe
+from nas_space.alignment import SpatialAlignment
 from nas_space.genotype import Genotype
-from nas_space.heads import EmbeddingNetwork, HeadOutput
-from nas_space.msinet import MSINet
-from reid_data.batch import Batch, Twin
+from nas_space.heads import Description, EmbeddingNetwork
+from nas_space.networks import Blueprint
+from reid_data.batch import Twin
 from reid_data.loader import BatchLoader
 from reid_data.pictures import Pictures
+from reid_data.randomness import mixed_seed
 from reid_data.records import Sighting
-
-# B pictures of a batch
+from reid_data.twin_split import hold_out
 
 Network = TypeVar("Network", bound=EmbeddingNetwork)
 
 
-@dataclass(frozen=True)
-class TrainingEpoch:
-    """One finished epoch of the retraining.
+@runtime_checkable
+class Training(Protocol):
+    """A way to train a network on the pictures of a data set, as ``train`` does it."""
 
-    Attributes:
-        epoch: counted from 1.
-        loss: mean over its batches, both heads together.
-        learning_rate: of its last batch.
-        seconds: it took.
+    def __call__(
+        self,
+        network: Network,
+        sightings: Sequence[Sighting],
+        recipe: Recipe,
+        *,
+        camera_rule: bool = ...,
+        on_epoch: Callable[[TrainingEpoch], None],
+        on_batch: Callable[[int, int], None] | None = ...,
+        checkpoint: Path | None = ...,
+    ) -> Network:
+        """Train the network in place; it is in evaluation mode, on the recipe's device, then."""
+
+
+def blueprint_of(genotype: Genotype | None, recipe: Recipe) -> Blueprint:
+    """The network a recipe trains.
+
+    Args:
+        genotype: of MSINet; None for a peer.
+        recipe: its ``retrain.network``, ``space`` and ``data``.
+
+    Raises:
+        ValueError: if MSINet has no genotype or a peer has one.
     """
-
-    epoch: int
-    loss: float
-    learning_rate: float
-    seconds: float
-
-
-class Classifiers(nn.Module):
-    """One identity classifier per head; they belong to the training, not to the network."""
-
-    def __init__(self, outputs: Sequence[HeadOutput], identities: int) -> None:
-        super().__init__()
-        self.linear = nn.ModuleList(
-            nn.Linear(output.normalised.shape[1], identities, bias=False) for output in outputs
-        )
-        for layer in self.linear:
-            nn.init.normal_(layer.get_parameter("weight"), std=0.01)
-
-    def loss(
-        self, outputs: Sequence[HeadOutput], identity: Int[Tensor, " B"], recipe: Recipe
-    ) -> Float[Tensor, ""]:
-        """``[CE(logits) + triplet(v)] + [CE(logits_f) + triplet(f_v)]`` (MSINet, section 3.4)."""
-        settings = recipe.retrain
-        terms = [
-            id_triplet(
-                linear(output.normalised),
-                output.pooled,
-                identity,
-                smoothing=settings.smoothing,
-                margin=settings.margin,
-                weight=settings.triplet,
-            )
-            for linear, output in zip(self.linear, outputs, strict=True)
-        ]
-        return torch.stack(terms).sum()
+    space = recipe.space
+    return Blueprint(
+        network=recipe.retrain.network,
+        genotype=genotype,
+        height=recipe.data.height,
+        width=recipe.data.width,
+        feature=recipe.retrain.feature,
+        channel_factor=space.width,
+        depths=space.depths,
+        local_branch=space.local_branch,
+        subtract=space.subtract,
+        residual_start=space.residual_start,
+    )
 
 
-def network_of(genotype: Genotype, recipe: Recipe) -> MSINet:
+def network_of(genotype: Genotype | None, recipe: Recipe) -> EmbeddingNetwork:
     """The untrained network of a genotype; its weights depend on the recipe's seed alone.
 
     Two searches that find the same genotype therefore end with the same network.
+
+    Raises:
+        ValueError: as ``blueprint_of``.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        return MSINet(
-            genotype,
-            width=recipe.space.width,
-            feature=recipe.retrain.feature,
-            depths=recipe.space.depths,
-            residual_start=recipe.space.residual_start,
-            local_branch=recipe.space.local_branch,
-            subtract=recipe.space.subtract,
-        )
+    blueprint = blueprint_of(genotype, recipe)
+    with seeded(recipe.seed):
+        return blueprint.build()
+
+
+def course_of(recipe: Recipe) -> Course:
+    """How long, where and how exactly a recipe trains.
+
+    Raises:
+        ValueError: if the device is not there, or cannot do it.
+    """
+    settings = recipe.retrain
+    return Course(
+        epochs=settings.epochs,
+        weights=settings.weights,
+        device=device_of(recipe),
+        precision=settings.precision,
+        accumulate=settings.accumulate,
+        devices=settings.devices,
+        score_every=settings.score_every,
+    )
 
 
 def train(
@@ -99,11 +108,12 @@ def train(
     sightings: Sequence[Sighting],
     recipe: Recipe,
     *,
+    camera_rule: bool = True,
     on_epoch: Callable[[TrainingEpoch], None],
     on_batch: Callable[[int, int], None] | None = None,
     checkpoint: Path | None = None,
 ) -> Network:
-    """Train a network from scratch on all given identities.
+    """Train a network on all given identities, but for those the recipe puts aside.
 
     Classifiers, batches and augmentation depend on the recipe's seed and on nothing that happened
     before.
@@ -112,6 +122,7 @@ def train(
         network: with heads; trained in place.
         sightings: the training pictures.
         recipe: its ``retrain``, ``data`` and ``seed``.
+        camera_rule: of the score among identities put aside.
         on_epoch: told of every finished epoch.
         on_batch: told of the batches of an epoch that are done, and their number.
         checkpoint: file that is replaced after every epoch; where it exists, the training goes on
@@ -122,132 +133,105 @@ def train(
 
     Raises:
         ValueError: if a picture cannot be read, there are fewer identities than a batch needs, the
-            loss is no longer finite, or the checkpoint is broken.
+            loss is no longer finite, the checkpoint is broken, or the device cannot do it.
     """
-    device = device_of(recipe)
-    loader, identities = _loader(sightings, recipe, device)
-    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    outputs = _outputs_of(network, recipe)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        classifiers = Classifiers(outputs, identities).to(device)
-    descent = recipe.retrain.weights.build(
-        [*network.parameters(), *classifiers.parameters()],
-        epochs=recipe.retrain.epochs,
-        steps_per_epoch=len(loader),
-    )
-    parts = _Parts(network, classifiers, descent)
-    finished = 0 if checkpoint is None else parts.restore(checkpoint)
-    network.train()
-    for epoch in range(finished + 1, recipe.retrain.epochs + 1):
-        began = time.monotonic()
-        losses, rate = _epoch(parts, loader, epoch, recipe, on_batch)
-        loss = float(torch.stack(losses).mean())
-        if not loss < float("inf"):
-            raise ValueError(
-                f"The loss of retraining epoch {epoch} is {loss}: lower"
-                f" retrain.weights.learning_rate, which is {recipe.retrain.weights.learning_rate}."
+    course = course_of(recipe)
+    learnt, aside = hold_out(sightings, recipe.retrain.held_out, seed=recipe.seed)
+    batches_of = Loaders(learnt if aside else tuple(sightings), recipe)
+    held_out = HeldOut(aside, recipe.data, camera_rule=camera_rule) if aside else None
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    objective = objective_of(network, len(batches_of.labels), recipe)
+    listener = Listener(on_epoch, on_batch, None if held_out is None else held_out.score)
+    with seeded(recipe.seed):
+        fit(objective, batches_of, course, listener=listener, checkpoint=checkpoint)
+    return network
+
+
+def objective_of(network: EmbeddingNetwork, identities: int, recipe: Recipe) -> ReidObjective:
+    """What a recipe minimises; first weights depend on its seed alone.
+
+    Args:
+        network: that is trained.
+        identities: that are told apart.
+        recipe: its ``retrain``, ``data`` and ``seed``.
+    """
+    settings, aligned = recipe.retrain, recipe.retrain.alignment
+    outputs, last = described(network, recipe)
+    alignment = None
+    if aligned.mode != "none":
+        with seeded(recipe.seed):
+            alignment = SpatialAlignment(
+                last.shape[1],
+                mode=aligned.mode,
+                orientation=aligned.orientation,
+                self_pairs=aligned.self_pairs,
             )
-        on_epoch(TrainingEpoch(epoch, loss, rate, time.monotonic() - began))
-        if checkpoint is not None:
-            parts.keep(checkpoint, epoch)
-    return network.eval()
+        # the learned activation is part of the positives' term alone
+        alignment.requires_grad_("pos" in aligned.mode)
+    with seeded(recipe.seed):
+        return ReidObjective(
+            network,
+            outputs,
+            identities,
+            weights=Weights(settings.smoothing, settings.margin, settings.triplet, aligned.ratio),
+            triplet_on=settings.triplet_on,
+            alignment=alignment,
+        )
 
 
-class _Parts(NamedTuple):
-    """All that an epoch changes."""
+@dataclass(frozen=True)
+class Loaders:
+    """Makes the batches of every process of a training.
 
-    network: EmbeddingNetwork
-    classifiers: Classifiers
-    descent: Descent
+    Attributes:
+        sightings: that are trained on.
+        recipe: of the training.
+    """
 
-    def keep(self, file: Path, finished: int) -> None:
-        state = {name: part.state_dict() for name, part in self._named().items()}
-        save_state(file, state | {FINISHED: finished})
+    sightings: tuple[Sighting, ...]
+    recipe: Recipe
 
-    def restore(self, file: Path) -> int:
-        state = load_state(file)
-        for name, part in self._named().items() if state else ():
-            part.load_state_dict(state[name])
-        return int(state.get(FINISHED, 0))
+    @property
+    def labels(self) -> dict[int, int]:
+        """Identity of the data set -> ``0..I-1``."""
+        numbers = sorted({sighting.identity for sighting in self.sightings})
+        return {identity: label for label, identity in enumerate(numbers)}
 
-    def _named(self) -> dict[str, nn.Module | torch.optim.Optimizer | LRScheduler]:
-        return {
-            "network": self.network,
-            "classifiers": self.classifiers,
-            "optimizer": self.descent.optimizer,
-            "scheduler": self.descent.scheduler,
-        }
-
-
-def _epoch(
-    parts: _Parts,
-    loader: BatchLoader,
-    epoch: int,
-    recipe: Recipe,
-    on_batch: Callable[[int, int], None] | None,
-) -> tuple[list[Float[Tensor, ""]], float]:
-    """Losses of the batches, and the learning rate of the last one."""
-    optimizer, scheduler, interval = parts.descent
-    losses = []
-    loader.set_epoch(epoch - 1)
-    for done, batch in enumerate(loader, start=1):
-        rate = float(optimizer.param_groups[0]["lr"])
-        losses.append(_step(parts.network, parts.classifiers, batch, recipe, optimizer))
-        if interval == "step":
-            scheduler.step()
-        if on_batch is not None:
-            on_batch(done, len(loader))
-    if interval == "epoch":
-        scheduler.step()
-    return losses, rate
+    def __call__(self, device: torch.device, number: int) -> BatchLoader:
+        """The batches of process ``number``: those of the recipe's seed for the first one."""
+        recipe = self.recipe
+        pictures = Pictures(
+            self.sightings,
+            height=recipe.data.height,
+            width=recipe.data.width,
+            cached=recipe.data.cached,
+            progress=None if number else "training pictures",
+        )
+        return BatchLoader(
+            pictures,
+            self.sightings,
+            self.labels,
+            identities=recipe.data.identities,
+            images=recipe.data.images,
+            augmentation=recipe.retrain.augmentation,
+            twin=Twin.TRAIN,
+            seed=mixed_seed(recipe.seed, number) if number else recipe.seed,
+            device=device,
+        )
 
 
-def _loader(
-    sightings: Sequence[Sighting], recipe: Recipe, device: torch.device
-) -> tuple[BatchLoader, int]:
-    numbers = sorted({sighting.identity for sighting in sightings})
-    labels = {identity: label for label, identity in enumerate(numbers)}
-    pictures = Pictures(
-        sightings,
-        height=recipe.data.height,
-        width=recipe.data.width,
-        cached=recipe.data.cached,
-        progress="training pictures",
-    )
-    loader = BatchLoader(
-        pictures,
-        sightings,
-        labels,
-        identities=recipe.data.identities,
-        images=recipe.data.images,
-        augmentation=recipe.retrain.augmentation,
-        twin=Twin.TRAIN,
-        seed=recipe.seed,
-        device=device,
-    )
-    return loader, len(numbers)
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Torch's own generator starts from the seed inside, and is as before afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 @torch.no_grad()
-def _outputs_of(network: EmbeddingNetwork, recipe: Recipe) -> tuple[HeadOutput, ...]:
-    """The heads' outputs for one black image, for their shapes."""
+def described(network: EmbeddingNetwork, recipe: Recipe) -> Description:
+    """What the network says of one black image, for the shapes."""
     network.eval()
     device = next(network.parameters()).device
     black = torch.zeros(1, 3, recipe.data.height, recipe.data.width, device=device)
-    return network.heads(black)
-
-
-def _step(
-    network: EmbeddingNetwork,
-    classifiers: Classifiers,
-    batch: Batch,
-    recipe: Recipe,
-    optimizer: torch.optim.Optimizer,
-) -> Float[Tensor, ""]:
-    images = batch.images.contiguous(memory_format=torch.channels_last)
-    loss = classifiers.loss(network.heads(images), batch.identities, recipe)
-    optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
-    return loss.detach()
+    return network.describe(black)

@@ -1,9 +1,12 @@
-"""What a network costs: parameters and multiply-adds."""
+"""What a network costs: parameters, those that its output depends on, and multiply-adds."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
 
@@ -29,12 +32,31 @@ def measure_cost(network: nn.Module, *, height: int, width: int) -> Cost:
     The network is run once, in evaluation mode, on the device of its parameters.
     """
     device = next(network.parameters()).device
+    with _evaluating(network), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(torch.zeros(1, 3, height, width, device=device))
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return Cost(parameters=parameters, macs=counter.get_total_flops() // 2)
+
+
+def used_parameters(network: nn.Module, *, height: int, width: int) -> int:
+    """Count the parameters that the output for a ``height`` x ``width`` image depends on.
+
+    Those of a neck whose feature ``forward`` does not return are none of them: the training alone
+    needs them. The network is run once, in evaluation mode, and stays as it is.
+    """
+    images = torch.zeros(1, 3, height, width, device=next(network.parameters()).device)
+    copies = {name: p.detach().clone().requires_grad_() for name, p in network.named_parameters()}
+    with _evaluating(network), torch.enable_grad():
+        output = functional_call(network, copies, (images,))
+        slopes = torch.autograd.grad(output.sum(), list(copies.values()), allow_unused=True)
+    return sum(slope.numel() for slope in slopes if slope is not None)
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
     training = network.training
     network.eval()
     try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            network(torch.zeros(1, 3, height, width, device=device))
+        yield
     finally:
         network.train(training)
-    parameters = sum(parameter.numel() for parameter in network.parameters())
-    return Cost(parameters=parameters, macs=counter.get_total_flops() // 2)

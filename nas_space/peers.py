@@ -118,11 +118,11 @@ class VisionTransformer(EmbeddingNetwork):
         """
         grid = _grid(images.shape[2], images.shape[3])
         patches = self.patches(images).flatten(2).transpose(1, 2)
-        tokens = torch.cat([self.class_token.expand(len(images), -1, -1), patches], dim=1)
+        tokens = torch.cat([self.class_token.expand(images.shape[0], -1, -1), patches], dim=1)
         # torchvision's encoder is taken apart, as it adds the positions itself
         seen = self.encoder.dropout(tokens + self.positions(grid))
         seen = self.encoder.ln(self.encoder.layers(seen))
-        last = seen[:, 1:].transpose(1, 2).reshape(len(images), -1, *grid)
+        last = seen[:, 1:].transpose(1, 2).reshape(images.shape[0], -1, *grid)
         return Description((self.head(seen[:, 0]),), last)
 
 

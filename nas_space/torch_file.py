@@ -27,7 +27,7 @@ def read_tensors(file: Path | str) -> Any:
             f"{path.name} is no file of torch's, or a pickle that holds more than tensors and plain"
             " values and could run anything: have its author save the state dict alone."
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except (RuntimeError, EOFError, OSError, ValueError, LookupError) as error:
         raise ValueError(
             f"{path.name} is no whole file of torch's ({type(error).__name__}): copy or download it"
             " again."

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from evaluators.epoch_report import TrainingEpoch
 from evaluators.optimisation import WeightOptimiser
 from experiments.benchmarks.four_layer import FourLayer
 from experiments.config import override
@@ -26,7 +27,7 @@ from experiments.recipe import Recipe
 from experiments.recipes import vehicles
 from experiments.startup import prepare
 from experiments.testing import test
-from experiments.train import TrainingEpoch, network_of, train
+from experiments.train import network_of, train
 from nas_space.genotype import PUBLISHED
 from nas_space.heads import EmbeddingNetwork
 from reid_data.catalog import load_dataset

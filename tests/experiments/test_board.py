@@ -14,10 +14,9 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 
-from evaluators.epoch_report import EpochReport
+from evaluators.epoch_report import EpochReport, TrainingEpoch
 from experiments.board import EVENTS, Board
 from experiments.table import Result
-from experiments.train import TrainingEpoch
 
 SLOTS = ("cell0_slot0", "cell0_slot1", "cell1_slot0")
 CANDIDATES = ("none", "exchange", "channel_gate")

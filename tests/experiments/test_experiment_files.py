@@ -29,7 +29,8 @@ from reid_data.twin_split import TwinShares
 FOLDER = Path(__file__).parents[2] / "experiments"
 FILES = {file.name: file for file in sorted(FOLDER.glob("*.yml"))}
 PAPER_SIZE = ("market1501", "msmt17", "veri776", "vehicleid")
-COMPARISONS = [f"{name}.yml" for name in RECIPES]
+COMPARED = [name for name in RECIPES if not name.endswith("_cross_domain")]  # the others train
+COMPARISONS = [f"{name}.yml" for name in COMPARED]
 
 each_file = pytest.mark.parametrize("name", FILES)
 
@@ -146,7 +147,7 @@ def test_a_comparison_lists_every_strategy_on_or_off(name: str, tmp_path: Path) 
 
 
 def test_every_recipe_has_a_file_of_its_name_and_every_file_a_recipe() -> None:
-    assert {recipe_of(name) for name in FILES} == set(RECIPES)
+    assert {recipe_of(name) for name in FILES} == set(COMPARED)
     for name in COMPARISONS:
         assert f"{recipe_of(name)}.yml" == name
 

@@ -63,6 +63,47 @@ def test_the_authors_code_differs_from_the_paper_in_what_is_known_of_it() -> Non
     assert PRESETS["paper"].keys() == PRESETS["authors_code"].keys()
 
 
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("market1501", "msmt17"),
+        ("msmt17", "market1501"),
+        ("veri776", "vehicleid"),
+        ("vehicleid", "veri776"),
+    ],
+)
+def test_a_cross_domain_recipe_is_the_papers_for_another_target(name: str, target: str) -> None:
+    """Jitter (0.4, 0.4, 0.3) instead of erasing, 250 epochs, SAM of all pairs at ratio 2."""
+    recipe, base = recipe_named(f"{name}_cross_domain"), recipe_named(name)
+    augmentation = {"erasing": 0.0, "brightness": 0.4, "contrast": 0.4, "saturation": 0.3}
+    retrain = {
+        "epochs": 250,
+        **{f"augmentation.{field}": value for field, value in augmentation.items()},
+        **{"alignment.mode": "pos_neg", "alignment.ratio": 2.0},
+    }
+    changes = {f"retrain.{field}": value for field, value in retrain.items()}
+    expected = override(base, changes | {"name": recipe.name, "data.target": target})
+    assert recipe == expected
+    assert (recipe.retrain.alignment.orientation, recipe.retrain.alignment.self_pairs) == (
+        "own",
+        False,
+    )
+
+
+def test_no_recipe_of_one_domain_aligns() -> None:
+    modes = {name: recipe_named(name).retrain.alignment.mode for name in RECIPES}
+    assert {mode for name, mode in modes.items() if "cross" not in name} == {"none"}
+    assert {mode for name, mode in modes.items() if "cross" in name} == {"pos_neg"}
+
+
+def test_the_alignment_of_the_authors_code_is_a_preset() -> None:
+    for name in ("market1501", "market1501_cross_domain"):
+        aligned = resolve(name, {"preset": "sam_authors_code"}).retrain.alignment
+        assert (aligned.mode, aligned.orientation, aligned.self_pairs) == ("pos_neg", "other", True)
+    positives = {"preset": "sam_authors_code", "retrain.alignment.mode": "pos"}
+    assert resolve("msmt17_cross_domain", positives).retrain.alignment.mode == "pos"
+
+
 def test_a_field_set_beside_a_preset_wins() -> None:
     for settings in ({"preset": "authors_code", "iteration.leak": "false"},):
         recipe = resolve("quickstart", settings)
@@ -88,6 +129,12 @@ def test_an_unknown_preset_is_told_the_known_ones() -> None:
         ("data.held_out", -0.1),
         ("space.depths", (0, 3)),
         ("search.genotype", "second_last"),
+        ("retrain.held_out", 1.0),
+        ("retrain.alignment.ratio", -1.0),
+        ("retrain.accumulate", 0),
+        ("retrain.devices", 0),
+        ("retrain.score_every", 0),
+        ("retrain.network", "resnet"),
     ],
 )
 def test_what_cannot_be_searched_is_refused_by_the_name_of_its_field(

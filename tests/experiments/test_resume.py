@@ -83,8 +83,9 @@ def tensors(state: Any, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
 
 
 def assert_same(killed: Path, whole: Path) -> None:
-    for name in ("search.pt", "network.pt"):
+    for name in ("search.pt", "best.pt", "last.pt"):
         states = [torch.load(folder / name, weights_only=True) for folder in (killed, whole)]
+        states = [state.get("weights", state) for state in states]
         found, expected = (dict(tensors(state)) for state in states)
         assert found.keys() == expected.keys()
         different = [key for key in expected if not torch.equal(found[key], expected[key])]

@@ -26,6 +26,7 @@ from experiments.table import Result
 from experiments.train import train
 from nas_space.genotype import FIXED, Genotype
 from nas_space.msinet import MSINet
+from nas_space.networks import read_network
 from reid_data.catalog import load_dataset
 from reid_data.pictures import Pictures
 from reid_data.records import Sighting
@@ -48,6 +49,11 @@ def contents(folder: Path) -> dict[Path, bytes]:
     return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
+def epochs_done(folder: Path) -> int:
+    file = folder / "epochs.jsonl"
+    return len(file.read_text().splitlines()) if file.is_file() else 0
+
+
 def test_a_run_leaves_its_configuration_genotype_network_and_metrics(
     tiny: Recipe, tmp_path: Path
 ) -> None:
@@ -59,8 +65,12 @@ def test_a_run_leaves_its_configuration_genotype_network_and_metrics(
     assert {"commit", "date", "processor", "torch", "nni"} <= set(described)
     genotype = Genotype.load(str(folder / "genotype.json"))
     assert str(genotype) == result.genotype
-    weights = torch.load(folder / "network.pt", weights_only=True)
-    MSINet(genotype, width=tiny.space.width).load_state_dict(weights)
+    for name in ("best.pt", "last.pt"):
+        saved = read_network(folder / name)
+        assert saved.blueprint.genotype == genotype
+        MSINet(genotype, width=tiny.space.width).load_state_dict(saved.weights)
+    assert saved.info["metrics"]["mAP"] == result.mAP
+    assert saved.info["tested_on"] == "market_layout"
     assert Result.read(folder / "metrics.json") == result
     assert Progress.read(folder / "progress.json").stage == "done"
     lines = (folder / "epochs.jsonl").read_text().splitlines()
@@ -144,7 +154,7 @@ def test_two_searches_that_find_one_genotype_end_with_one_network(
         torch.randn(7)
         recipe = override(tiny, {"strategy": strategy})
         results.append(asdict(run(recipe, tmp_path / strategy, Reporter())))
-        weights.append(torch.load(tmp_path / strategy / "network.pt", weights_only=True))
+        weights.append(read_network(tmp_path / strategy / "last.pt").weights)
     assert met[0].probabilities != met[1].probabilities
     free = {"strategy": "", "minutes": 0}
     assert results[0] | free == results[1] | free
@@ -184,7 +194,7 @@ def test_no_picture_of_query_or_gallery_reaches_a_network_before_the_test(
 
     def watched(pictures: Pictures, indices: Tensor) -> Tensor:
         if pictures._paths[0].parent.name != "bounding_box_train":
-            trained_first.extend([(tmp_path / "run" / "network.pt").is_file()] * len(indices))
+            trained_first.extend([epochs_done(tmp_path / "run") == 3] * len(indices))
         return read(pictures, indices)
 
     monkeypatch.setattr(Pictures, "read", watched)
@@ -333,7 +343,7 @@ def test_a_run_on_a_gpu_goes_the_whole_way(tiny: Recipe, tmp_path: Path, strateg
     on_gpu = override(tiny, {"device": "cuda", "strategy": strategy})
     result = run(on_gpu, tmp_path / "run", Reporter())
     assert 0 < result.mAP <= 1
-    weights = torch.load(tmp_path / "run" / "network.pt", weights_only=True)
+    weights = read_network(tmp_path / "run" / "last.pt").weights
     assert {value.device.type for value in weights.values()} == {"cpu"}
 
 

@@ -7,11 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from evaluators.epoch_report import TrainingEpoch
+from evaluators.objectives import Classifiers
 from evaluators.optimisation import WeightOptimiser
 from experiments.config import override
 from experiments.recipe import Recipe
 from experiments.search import given_genotype
-from experiments.train import Classifiers, TrainingEpoch, network_of, train
+from experiments.train import network_of, train
 from nas_space.genotype import FIXED
 from nas_space.heads import Description, EmbeddingNetwork, Head, HeadOutput
 from nas_space.interactions import CrossAttention

@@ -1,0 +1,137 @@
+"""``reid-nas evaluate``: what a trained network scores on data sets, and what it looks like."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.interrupts import Interrupted, raising
+from experiments.score_options import add_device, add_reranking, reranking_of, whole
+from experiments.trial import guarded_against_tracebacks
+
+_DESCRIPTION = """\
+Embeds query and gallery of one or more data sets with a trained network and scores them by cosine
+similarity: mAP, CMC and mINP, each data set under its own protocol.
+
+--data may be given several times:
+  NAME=ROOT  a data set of the catalog (NAME:FOLDER as well), and the folder that holds it
+  NAME       the same, below $REID_DATA_ROOT; embedded data sets need none
+  PATH       a folder in any known layout, or a CSV manifest
+With several, FILE.csv becomes FILE_NAME.csv for each, and pages lie in DIR/NAME.
+"""
+
+_LOOKS = {
+    "queries": "--gallery-html or --maps-html",
+    "count": "--gallery-html or --maps-html",
+    "ranks": "--gallery-html",
+}
+"""Option -> what it does nothing without."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Evaluate one network.
+
+    Args:
+        argv: ``--checkpoint FILE``, ``--data`` and the options of ``--help``.
+
+    Returns:
+        0, 1 if a data set cannot be scored or a result not be written (what was finished before is
+        printed and written), 128 plus the signal's number if interrupted. A wrong command line
+        ends the process with status 2.
+    """
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    reranking = reranking_of(parser, arguments)
+    _refuse_idle(parser, arguments)
+    status = 0
+
+    def work() -> None:
+        nonlocal status
+        from experiments.evaluate_pages import Looks
+        from experiments.evaluate_places import Places
+        from experiments.evaluate_run import Request, run
+        from experiments.evaluate_targets import targets_of
+
+        targets = targets_of(arguments.data)
+        looks = {name: value for name in _LOOKS if (value := vars(arguments)[name]) is not None}
+        request = Request(
+            checkpoint=arguments.checkpoint,
+            targets=targets,
+            places=Places(
+                targets,
+                json=arguments.json,
+                per_query=arguments.per_query,
+                features=arguments.features,
+                gallery_html=arguments.gallery_html,
+                maps_html=arguments.maps_html,
+            ),
+            feature=arguments.feature,
+            flip=arguments.flip,
+            reranking=reranking,
+            batch_size=arguments.batch_size,
+            device=arguments.device,
+            cached=arguments.cache,
+            maps_against=arguments.maps_against,
+            looks=Looks(**looks),
+        )
+        status = run(request)
+
+    try:
+        with raising():
+            return guarded_against_tracebacks(work, lambda: None) or status
+    except Interrupted as interrupt:
+        print(f"Stopped by {interrupt}.", file=sys.stderr)
+        return interrupt.exit_status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="reid-nas evaluate",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--checkpoint", type=Path, required=True, metavar="FILE", help="of a training: best.pt")
+    add("--data", action="append", required=True, metavar="NAME=ROOT", help="what is searched")
+    add(
+        "--feature",
+        choices=("pooled", "normalised"),
+        help="what describes a picture (default: what the file says)",
+    )
+    add("--flip", action="store_true", help="mean of a picture's features and its mirror image's")
+    add_reranking(parser)
+    add("--json", type=Path, metavar="FILE", help="write the scores, as fractions in [0, 1]")
+    add("--per-query", type=Path, metavar="FILE.csv", help="write the scores of every query")
+    add("--features", type=Path, metavar="FILE.npz", help="write the features, for 'score'")
+    add("--gallery-html", type=Path, metavar="DIR", help="write a page of ranked lists there")
+    add("--maps-html", type=Path, metavar="DIR", help="write a page of activation maps there")
+    add(
+        "--maps-against",
+        type=Path,
+        metavar="FILE",
+        help="another checkpoint, whose maps stand beside",
+    )
+    add(
+        "--queries",
+        choices=("worst", "best", "random"),
+        help="pages: those seen first, and those that have maps (default: worst)",
+    )
+    add("--count", type=whole(1), help="pages: queries of either kind (default: 20)")
+    add("--ranks", type=whole(1), help="ranked lists: pictures of each query (default: 10)")
+    add("--batch-size", type=whole(1), default=128, help="pictures at a time (default: 128)")
+    add("--cache", action="store_true", help="keep the decoded pictures for the next time")
+    add_device(parser)
+    return parser
+
+
+def _refuse_idle(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """Options that would do nothing are mistakes."""
+    pages = {
+        "--gallery-html": arguments.gallery_html is not None,
+        "--maps-html": arguments.maps_html is not None,
+    }
+    needs = _LOOKS | {"maps_against": "--maps-html"}
+    for name, needed in needs.items():
+        idle = not any(given for option, given in pages.items() if option in needed)
+        if vars(arguments)[name] is not None and idle:
+            parser.error(f"--{name.replace('_', '-')} does nothing without {needed}")

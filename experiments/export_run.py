@@ -1,0 +1,190 @@
+"""From a checkpoint to a file that needs neither NNI nor Lightning, and scores the same."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from experiments.evaluate_network import Checkpoint
+from experiments.evaluate_targets import open_target, targets_of
+from experiments.export_formats import FORMATS, OPSET, require_opening, require_packages
+from experiments.export_graph import Colours, Precision, ship
+from experiments.export_metadata import of_network, of_test
+from experiments.export_parity import compare, first_pixels
+from experiments.exported import Exported
+from experiments.outputs import refuse_unwritable
+from nas_space.heads import Feature
+from nas_space.inference import IMAGENET
+from reid_data.catalog import NAMES
+from reid_data.records import ReidDataset
+
+EVALUATED_ON = ("tested_on", "trained_on")
+"""Entries of a checkpoint's info that name the data set it is tested on, the first one counts."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to export, and how.
+
+    Attributes:
+        checkpoint: file of a trained network.
+        file_format: one of ``FORMATS``.
+        out: the file to be written.
+        data: ``NAME=ROOT`` of the set the file is tested on, or None for the checkpoint's own.
+        feature: which features are the output, or None for those the checkpoint says.
+        normalise: where the colours are normalised.
+        precision: of weights and maps.
+        opset: of ONNX.
+    """
+
+    checkpoint: Path
+    file_format: str
+    out: Path
+    data: str | None = None
+    feature: Feature | None = None
+    normalise: Literal["inside", "outside"] = "inside"
+    precision: Precision = "32"
+    opset: int = OPSET
+
+
+def run(request: Request) -> dict[str, Any]:
+    """Export, test the file beside its checkpoint, and print what was found.
+
+    Returns:
+        The metadata of the file.
+
+    Raises:
+        ValueError: if the checkpoint or the data cannot be read, a package is missing, or the file
+            does not compute what the checkpoint does; then there is no file.
+    """
+    refuse_unwritable({"--out": request.out}, {"--checkpoint": request.checkpoint})
+    require_packages(request.file_format)
+    checkpoint = Checkpoint.open(
+        request.checkpoint, feature=request.feature, device=torch.device("cpu")
+    )
+    dataset = evaluation_set(request.data, checkpoint.info)
+    with _draft(request.out) as draft:
+        metadata = _write(request, checkpoint, dataset, draft)
+    print(_report(request.out, metadata))
+    return metadata
+
+
+def _write(
+    request: Request, checkpoint: Checkpoint, dataset: ReidDataset, draft: Path
+) -> dict[str, Any]:
+    blueprint = checkpoint.blueprint
+    height, width = blueprint.height, blueprint.width
+    colours = _colours(checkpoint.info)
+    shipped = ship(
+        checkpoint.network,
+        height=height,
+        width=width,
+        colours=colours if request.normalise == "inside" else None,
+        precision=request.precision,
+    )
+    written = FORMATS[request.file_format].convert(
+        shipped, torch.zeros(2, 3, height, width), request.opset
+    )
+    metadata = of_network(
+        checkpoint,
+        file_format=request.file_format,
+        colours=colours,
+        where=request.normalise,
+        precision=request.precision,
+    )
+    draft.write_bytes(written(json.dumps(metadata)))
+    require_opening(request.file_format, draft)
+    tested = Exported.load(draft)
+    found = compare(checkpoint, tested, dataset, precision=request.precision)
+    metadata |= of_test(dataset, found)
+    draft.write_bytes(written(json.dumps(metadata)))
+    _require_same(tested, Exported.load(draft), dataset)
+    return metadata
+
+
+def evaluation_set(data: str | None, info: dict[str, Any]) -> ReidDataset:
+    """What a checkpoint is tested on.
+
+    Args:
+        data: ``NAME=ROOT``, or None for what the checkpoint was tested on, or else trained on.
+        info: of the checkpoint.
+
+    Raises:
+        ValueError: if nothing is named, or it cannot be read.
+    """
+    own = next((str(info[key]) for key in EVALUATED_ON if info.get(key)), None)
+    named = data or (own and _catalogued(own))
+    if not named:
+        raise ValueError(
+            "The checkpoint does not say which data set it is tested on: name one with --data"
+            " NAME=ROOT."
+        )
+    (target,) = targets_of([named])
+    return open_target(target).dataset
+
+
+def _catalogued(name: str) -> str:
+    """What the catalog calls a data set whose name says its edition or size, as msmt17_v2 does."""
+    known, colon, below = name.partition(":")
+    shorter = known.rpartition("_")[0]
+    return name if known in NAMES or shorter not in NAMES else shorter + colon + below
+
+
+def _colours(info: dict[str, Any]) -> Colours:
+    colours = info.get("normalisation", IMAGENET)
+    return Colours(tuple(colours["mean"]), tuple(colours["std"]))
+
+
+def _require_same(tested: Exported, final: Exported, dataset: ReidDataset) -> None:
+    """Whether what was tested is what lies on the disk."""
+    pixels = first_pixels(dataset, 1, height=final.height, width=final.width)
+    if not torch.allclose(tested(pixels), final(pixels), atol=1e-5):
+        raise ValueError(
+            "The file that was written computes something else than the one that was tested:"
+            " check the disk, and export again."
+        )
+
+
+@contextmanager
+def _draft(out: Path) -> Iterator[Path]:
+    """A file beside ``out`` that takes its place if all goes well, and is gone otherwise."""
+    place = out.resolve()
+    draft = place.with_name(f".{place.name}.draft")
+    try:
+        yield draft
+        with draft.open("rb") as written:
+            os.fsync(written.fileno())
+        draft.replace(place)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _report(out: Path, metadata: dict[str, Any]) -> str:
+    height, width = metadata["input_size"]
+    after, before = metadata["metrics"], metadata["checkpoint_mAP"]
+    lines = [
+        f"{out.name}: {metadata['file_format']}, {out.stat().st_size / 1e6:.1f} MB,"
+        f" {metadata['precision']} bit; images [B, 3, {height}, {width}] RGB in"
+        f" {metadata['input_range']} -> features [B, {metadata['feature_dimension']}]",
+        f"{metadata['evaluation_data']}: mAP {100 * after['mAP']:.2f} %, rank-1"
+        f" {100 * after['rank1']:.2f} % over {metadata['queries']:,} queries; the checkpoint's mAP"
+        f" {100 * before:.2f} %",
+        f"largest difference of a feature: {metadata['largest_feature_difference']:.1e}",
+        *(_in_words(threshold) for threshold in metadata["thresholds"]["at"]),
+    ]
+    return "\n".join(lines)
+
+
+def _in_words(threshold: dict[str, Any]) -> str:
+    rate, similarity = f"{100 * threshold['rate']:g} %", threshold["similarity"]
+    if similarity is None:
+        return f"{rate} false accepts: no similarity is high enough"
+    return (
+        f"{rate} false accepts: similarity {similarity:.4f} and more, which accepts"
+        f" {100 * threshold['true_accepts']:.1f} % of the pairs of one identity"
+    )

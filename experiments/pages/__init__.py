@@ -1,0 +1,1 @@
+"""Pages of pictures for a browser, in a folder that needs nothing else."""

@@ -1,0 +1,104 @@
+"""Small pictures beside a page, each once."""
+
+import hashlib
+import io
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from experiments.outputs import write
+from experiments.pages.html import PAGE, Html, element
+from reid_data.decoding import UNREADABLE
+
+FOLDER = "pictures"
+"""Below the page's folder."""
+
+_OURS = re.compile(r"[0-9a-f]{20}\.(jpg|png)")
+
+
+class _Kept(NamedTuple):
+    name: str
+    width: int
+    height: int
+
+
+class Thumbnails:
+    """JPEG files whose names are made from their contents, so that a page may be written again.
+
+    Args:
+        folder: of the page; made if missing.
+        side: of the longer side of a picture, pixels at most.
+    """
+
+    def __init__(self, folder: Path, *, side: int = 224) -> None:
+        self.folder, self.side = folder, side
+        self._kept: dict[Path, _Kept] = {}
+        (folder / FOLDER).mkdir(parents=True, exist_ok=True)
+
+    def image(self, path: Path, *, alt: str) -> Html:
+        """An element that shows a picture, which is written when it is first asked for.
+
+        Raises:
+            ValueError: if the picture cannot be read.
+        """
+        if path not in self._kept:
+            self._kept[path] = self._written(path)
+        kept = self._kept[path]
+        return element(
+            "img",
+            src=f"{FOLDER}/{kept.name}",
+            alt=alt,
+            width=kept.width,
+            height=kept.height,
+            loading="lazy",
+        )
+
+    def _written(self, path: Path) -> _Kept:
+        small = small_picture(path, self.side)
+        out = io.BytesIO()
+        small.save(out, "JPEG", quality=88)
+        return _Kept(saved(self.folder, out.getvalue(), ".jpg"), *small.size)
+
+
+def small_picture(path: Path, side: int) -> Image.Image:
+    """A picture in its own proportions, its longer side at most ``side`` pixels; never enlarged.
+
+    Raises:
+        ValueError: if it cannot be read.
+    """
+    try:
+        with Image.open(path) as opened:
+            small = opened.convert("RGB")
+    except UNREADABLE as error:
+        raise ValueError(
+            f"The picture {path.name} cannot be read ({error}): replace it or remove it."
+        ) from error
+    small.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return small
+
+
+def saved(folder: Path, content: bytes, ending: str) -> str:
+    """Keep a file below a page's folder, under a name made from its contents; returns the name."""
+    name = hashlib.sha256(content).hexdigest()[:20] + ending
+
+    (folder / FOLDER / name).write_bytes(content)
+    return name
+
+
+def write_page(folder: Path, page: str) -> Path:
+    """Write the page, and remove the pictures of one that was there before.
+
+    Args:
+        folder: of the page, with the pictures that it shows.
+        page: the whole of it.
+
+    Returns:
+        Its file.
+    """
+    write(folder / PAGE, page)
+    for file in (folder / FOLDER).iterdir():
+        if _OURS.fullmatch(file.name) and file.name not in page:
+            file.unlink()
+    return folder / PAGE

@@ -1,0 +1,71 @@
+"""``reid-nas pretrain``: a network learns classes of pictures first, as those of ImageNet.
+
+Its ``best.pt`` is what ``reid-nas train --weights`` begins with.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.run_command import add_network, carried_out, parser_of, settings_of, size
+
+
+def main(argv: Sequence[str]) -> int:
+    """Pre-train one network.
+
+    Args:
+        argv: ``--data FOLDER --recipe NAME (--genotype FILE_OR_NAME | --network PEER) --out
+            FOLDER`` and the options that ``--help`` lists.
+
+    Returns:
+        0 when the run finished, 1 when it failed (``error.txt`` in its folder then says in a
+        sentence why, unless an earlier run lies there), 128 plus the signal's number if
+        interrupted.
+    """
+    arguments = _parser().parse_args(argv)
+    out: Path = arguments.out
+
+    def work() -> None:
+        from experiments.diary import Reporter
+        from experiments.pretraining import pretrain
+        from experiments.recipes import resolve
+        from experiments.training_run import genotype_named
+
+        height, width = arguments.size or (None, None)
+        settings = settings_of(
+            arguments,
+            retrain__network=arguments.network,
+            data__height=height,
+            data__width=width,
+            retrain__epochs=arguments.epochs,
+        )
+        result = pretrain(
+            resolve(arguments.recipe, settings),
+            None if arguments.genotype is None else genotype_named(arguments.genotype),
+            arguments.data,
+            out,
+            Reporter(),
+            workers=arguments.workers,
+            resume=arguments.resume,
+        )
+        print("\n".join(f"{name:<10}  {value}" for name, value in result.items()))
+
+    return carried_out(out, work, resume=arguments.resume)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = parser_of("pretrain", __doc__)
+    add_network(parser)
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="with train/CLASS/ and perhaps val/CLASS/",
+    )
+    parser.add_argument("--epochs", type=int, help="of the training")
+    parser.add_argument("--size", type=size, metavar="HxW", help="of a picture, pixels")
+    parser.add_argument(
+        "--workers", type=int, default=4, help="threads that decode pictures (default: 4)"
+    )
+    return parser
