@@ -67,7 +67,7 @@ def test_every_interaction_survives(name: str, file_format: str, tmp_path: Path)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file_format", FORMATS)
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("name", sorted(set(PEERS) - {"resnet101"}))  # as resnet50, but longer
 def test_every_peer_survives(
     name: str, file_format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
