@@ -125,6 +125,15 @@ def test_both_halves_of_the_learned_activation_learn() -> None:
         assert parameter.grad.abs().sum() > 0, name
 
 
+def test_among_strangers_alone_the_learned_activation_is_not_asked_for_and_does_not_learn() -> None:
+    module = SpatialAlignment(8, mode="neg")
+    maps = noise(6).requires_grad_()
+    module(maps, torch.tensor([0, 0, 1, 1, 2, 2])).backward()
+    assert maps.grad is not None
+    assert maps.grad.any()
+    assert all(parameter.grad is None for parameter in module.parameters())
+
+
 def test_it_has_the_published_number_of_parameters() -> None:
     # two convolutions of 512 -> 64 with bias: 2 * (512 * 64 + 64) = 65,664
     assert sum(p.numel() for p in SpatialAlignment(512).parameters()) == 65_664
