@@ -9,12 +9,13 @@ INSTALLED := $(VENV)/.installed
 .PHONY: install quickstart test check format clean
 
 install: $(INSTALLED)
+	@echo "Done: . $(BIN)/activate"
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or 3.12 was found: install one, or name it: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) (a few minutes, 6 GB with torch's CUDA libraries) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[test]"
+	@$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable ".[test]"
 	@touch $@
 
 quickstart: $(INSTALLED)

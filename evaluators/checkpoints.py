@@ -13,7 +13,8 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
-from evaluators.state import FINISHED, replaced
+from evaluators.state import FINISHED
+from nas_space.replacing import replaced
 
 _GENERATOR = "generator"
 

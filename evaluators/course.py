@@ -22,8 +22,8 @@ class Course:
         precision: of the arithmetic.
         accumulate: batches whose gradients are averaged for a step; those of fewer, at the end of
             an epoch, count as much each.
-        devices: that train together, each on batches of its own: a step's gradient is the mean of
-            theirs. Running statistics are those of the first.
+        devices: that train together, each on its share of an epoch's batches: a step's gradient is
+            the mean of theirs. Running statistics are those of the first.
         score_every: epochs between two scores; the last epoch is scored besides.
 
     Raises:

@@ -11,20 +11,28 @@ import signal
 import socket
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import NamedTuple
 
 import torch
+import torch.distributed as dist
 
 Work = Callable[[int], None]
 """Number of a process -> its part of the work; can be pickled."""
 
 _PATIENCE = 30.0
 """Seconds a process may take to end once number 0 has ended its part."""
+_ARRIVAL = timedelta(hours=1)
+"""What a process may wait for number 0, which may still have pictures to decode."""
+_PAUSE = 0.05
+"""Seconds between two looks at processes that are still to come."""
+_HERE = "here"
 
 
 class _Other(NamedTuple):
@@ -74,6 +82,50 @@ def accompanied(work: Work, processes: int) -> Iterator[Callable[[], None]]:
             other.process.join()
         os.environ.clear()
         os.environ.update(before)
+
+
+@contextmanager
+def joined(
+    number: int, processes: int, device: torch.device, look: Callable[[], None]
+) -> Iterator[None]:
+    """Inside, this process is one of a group that computes together.
+
+    torch waits for half an hour for a process that broke before it came, so that nobody begins to
+    wait in it before all are there.
+
+    Args:
+        number: of this process.
+        processes: of the group.
+        device: of this process.
+        look: as ``accompanied`` yields it, or nothing.
+
+    Raises:
+        ValueError: what ``look`` raises.
+    """
+    on_gpu = device.type == "cuda"
+    if on_gpu:
+        torch.cuda.set_device(device)
+        torch.empty(1, device=device)  # refuses now a device that cannot be used
+    port, first = int(os.environ["MASTER_PORT"]), number == 0
+    store = dist.TCPStore(  # type: ignore[attr-defined] # as documented
+        "127.0.0.1", port, is_master=first, timeout=_ARRIVAL, wait_for_workers=False
+    )
+    store.add(_HERE, 1)
+    while first and store.add(_HERE, 0) < processes:
+        look()
+        time.sleep(_PAUSE)
+    dist.init_process_group(
+        "nccl" if on_gpu else "gloo",
+        store=store,
+        rank=number,
+        world_size=processes,
+        device_id=device if on_gpu else None,
+    )
+    try:
+        yield
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
 
 
 def _begun(work: Work, number: int) -> _Other:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from evaluators.retrieval import Features
 from evaluators.similarity import check_finite
-from evaluators.state import replaced
+from nas_space.replacing import replaced
 from reid_data.records import Protocol
 
 PARTS = ("query", "gallery")

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from evaluators.state import replaced
+from nas_space.replacing import replaced
 
 _FIELDS = ("seed", "repeats", "pictures", "identities_sha256", "galleries")
 

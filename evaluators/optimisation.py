@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import cos, pi
+from math import cos, inf, pi
 from typing import Literal, NamedTuple
 
 from torch.nn import Parameter
@@ -10,6 +10,10 @@ from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 _CHOICES = {"name": ("sgd", "adamw"), "schedule": ("multistep", "cosine", "one_cycle")}
+_MOST = {
+    **{"learning_rate": inf, "weight_decay": inf, "warmup_epochs": inf, "gamma": inf},
+    **{"momentum": 1, "warmup_start": 1},
+}
 
 
 class Descent(NamedTuple):
@@ -64,13 +68,13 @@ class WeightOptimiser:
                     f"The weight optimiser's {setting} is {getattr(self, setting)!r}: use one of"
                     f" {', '.join(choices)}."
                 )
-        numbers = (self.learning_rate, self.weight_decay, self.warmup_epochs)
-        if not all(number >= 0 for number in numbers):
-            raise ValueError(
-                f"The weight optimiser's learning rate {self.learning_rate}, weight decay"
-                f" {self.weight_decay} and warm-up of {self.warmup_epochs} epochs must all be at"
-                " least 0."
-            )
+        for setting, most in _MOST.items():
+            number = getattr(self, setting)
+            if not 0 <= number <= most or number == inf:
+                raise ValueError(
+                    f"The weight optimiser's {setting} is {number}: a finite number of 0 or more"
+                    f"{'' if most == inf else f', at most {most}'} is needed."
+                )
 
     def factor(self, epoch: int, epochs: int) -> float:
         """Share of the learning rate in an epoch of a "multistep" or "cosine" schedule.

@@ -16,7 +16,6 @@ from torch import Tensor
 from evaluators.neighbours import BLOCK_CELLS, find_neighbours
 from evaluators.reciprocal import encode
 from evaluators.similarity import Similarity, check_finite, unit
-from evaluators.sparse_rows import SparseRows, spans
 from reid_data.bars import bar
 
 OUTLIER = -1
@@ -27,9 +26,6 @@ Distance = Literal["jaccard", "cosine"]
 
 _MOST_PAIRS = 1 << 26
 """Pairs of near pictures that are kept: 0.25 GiB, and four times as much in scikit-learn."""
-
-_CELLS = 1 << 22
-"""Entries of the inverted index that are added at once."""
 
 _Distances = Callable[[Int64[Tensor, " B"]], Float32[Tensor, "B U"]]
 
@@ -119,28 +115,15 @@ def _jaccard(
 ) -> _Distances:
     near = find_neighbours(points, max(k1 + 1, k2), progress=finding)
     V = encode(points, near, k1=k1, progress=encoding).mean(near.nearest[:, :k2])
-    inverse = V.transposed(torch.ones(len(points), dtype=torch.bool, device=points.device))
+    U, device = len(points), points.device
+    inverse = V.transposed(torch.ones(U, dtype=torch.bool, device=device))
+    place = torch.arange(U, device=device)
 
     def distances(row: Int64[Tensor, " B"]) -> Float32[Tensor, "B U"]:
-        common = _common(V, inverse, row)
+        common = V.common(row, inverse, place, U)
         return 1 - common / (2 - common)  # both rows sum to 1: sum max = 2 - sum min
 
     return distances
-
-
-def _common(V: SparseRows, inverse: SparseRows, row: Int64[Tensor, " B"]) -> Float32[Tensor, "B U"]:
-    r"""``\sum_z \min(V_{p, z}, V_{g, z})`` of some rows with all, in [0, 1]."""
-    U = len(V.length)
-    common = torch.zeros(len(row) * U, device=V.value.device)
-    owner, column, value = V.entries(row)
-    start, length = inverse.start[column], inverse.length[column]
-    pieces = (length.cumsum(0) // _CELLS).bincount().tolist()
-    parts = (torch.split(x, pieces) for x in (owner, value, start, length))
-    for o, v, s, n in zip(*parts, strict=True):
-        entry, place = spans(s, n)
-        cell = o[entry] * U + inverse.column[place]
-        common.index_add_(0, cell, v[entry].minimum(inverse.value[place]))
-    return common.view(len(row), U).clamp_(max=1)
 
 
 class _Near(NamedTuple):

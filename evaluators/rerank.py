@@ -16,11 +16,7 @@ from evaluators.reciprocal import encode
 from evaluators.relevance import among
 from evaluators.retrieval import MARKET_RULES, Features, Retrieval, check_sides, retrieve_blocks
 from evaluators.similarity import Similarity, repeated, unit
-from evaluators.sparse_rows import spans
 from reid_data.records import Protocol
-
-_CELLS = 1 << 22
-"""Entries of the inverted index that are added at once."""
 
 _ROUNDING = 1e-5
 """Squared distances that differ by this may differ by the rounding of float32 alone."""
@@ -93,21 +89,9 @@ class Reranking:
     def overlap(self, row: Int[Tensor, " B"]) -> Float32[Tensor, "B G"]:
         r"""``1 - J``: the share of their neighbourhoods that two pictures have in common, [0, 1].
 
-        Both vectors sum to 1, hence :math:`\sum \max = 2 - \sum \min`, and only the columns in
-        which both are positive need to be visited.
+        Both vectors sum to 1, hence :math:`\sum \max = 2 - \sum \min`.
         """
-        common = self._weight.new_zeros(len(row) * self._size)
-        owner, column, value = self._V.entries(self._asked[row])
-        start, length = self._inverse.start[column], self._inverse.length[column]
-        pieces = (length.cumsum(0) // _CELLS).bincount().tolist()
-        parts = (torch.split(x, pieces) for x in (owner, value, start, length))
-        for o, v, s, n in zip(*parts, strict=True):
-            entry, place = spans(s, n)
-            g = self._gallery_row[self._inverse.column[place]]
-            common.index_add_(
-                0, o[entry] * self._size + g, v[entry].minimum(self._inverse.value[place])
-            )
-        common = common.view(len(row), self._size).clamp_(max=1)
+        common = self._V.common(self._asked[row], self._inverse, self._gallery_row, self._size)
         common[:, self._copies] = common[:, self._originals]
         return common.div_(2 - common)
 

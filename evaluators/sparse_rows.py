@@ -1,7 +1,7 @@
 """Rows of a large square matrix of which nearly all entries are 0, as three flat tensors.
 
-Letters: N rows and columns, E entries that are kept, B rows of one block, K rows of one mean,
-P entries of the rows asked for.
+Letters: N rows and columns, E entries that are kept, B rows of one block, G places of rows they are
+compared with, K rows of one mean, P entries of the rows asked for.
 """
 
 from collections.abc import Iterable
@@ -15,6 +15,9 @@ from reid_data.bars import bar
 
 _CELLS = 1 << 20
 """Entries that a mean sorts at once."""
+
+_PAIRS = 1 << 22
+"""Pairs of entries of one column that are added at once."""
 
 
 Piece = tuple[Int[Tensor, " _"], Int[Tensor, " _"], Float32[Tensor, " _"]]
@@ -61,6 +64,32 @@ class SparseRows:
         column, order = self.column[wanted].sort(stable=True)
         length = column.bincount(minlength=len(kept))
         return SparseRows(_start(length), row[wanted][order], self.value[wanted][order])
+
+    def common(
+        self, row: Int[Tensor, " B"], inverse: "SparseRows", place: Int[Tensor, " N"], size: int
+    ) -> Float32[Tensor, "B G"]:
+        r"""What rows have in common with others, for values that sum to 1 in a row: in [0, 1].
+
+        .. math:: C_{b, \mathrm{place}(i)} = \sum_z \min(V_{\mathrm{row}(b), z}, V_{i, z})
+
+        Only the columns in which both are positive are visited.
+
+        Args:
+            row: of the rows compared.
+            inverse: ``transposed``, of the rows they are compared with.
+            place: column of the result for each row that is compared with, in ``0..G-1``.
+            size: G, columns of the result; one that no row has a place in stays 0.
+        """
+        common = torch.zeros(len(row) * size, device=self.value.device)
+        owner, column, value = self.entries(row)
+        start, length = inverse.start[column], inverse.length[column]
+        pieces = (length.cumsum(0) // _PAIRS).bincount().tolist()
+        parts = (torch.split(x, pieces) for x in (owner, value, start, length))
+        for o, v, s, n in zip(*parts, strict=True):
+            entry, other = spans(s, n)
+            cell = o[entry] * size + place[inverse.column[other]]
+            common.index_add_(0, cell, v[entry].minimum(inverse.value[other]))
+        return common.view(len(row), size).clamp_(max=1)
 
     def mean(self, row: Int[Tensor, "N K"], *, progress: str | None = None) -> "SparseRows":
         """Row ``i`` is the mean of the rows ``row[i]``."""

@@ -4,6 +4,7 @@ Letters: Q queries, G gallery pictures, N pictures of either part, B queries of 
 K bins.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -96,20 +97,71 @@ def similarity_thresholds(
     """
     sides = _sides(query, gallery, protocol)
     cells = sum(len(asked.identities) * len(searched.identities) for asked, searched in sides)
-    blocks = (block for side in sides for block in _pairs(*side, protocol))
+    blocks = _blocks(sides, protocol)
     counted = _binned(blocks) if cells > exact_pairs else _sorted_out(blocks)
     genuine, impostors = counted.weight[counted.same].sum(), counted.weight[~counted.same].sum()
-    if not genuine or not impostors:
-        raise ValueError(
-            f"{int(genuine)} pairs of one identity and {int(impostors)} of two were found: a"
-            " threshold needs both; check that query and gallery share identities by other cameras."
-        )
+    _require_both(int(genuine), int(impostors))
     false, true, similarity = roc_curve(
         counted.same, counted.similarity, sample_weight=counted.weight, drop_intermediate=False
     )
     chosen = tuple(_at(rate, false, true, similarity) for rate in rates)
     resolution = 2 / BINS if cells > exact_pairs else 0.0
     return Thresholds(chosen, int(genuine), int(impostors), resolution)
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What is accepted from a similarity on, that similarity included.
+
+    Attributes:
+        similarity: a cosine; None accepts nobody.
+        false_accepts: share of the pairs of two identities.
+        true_accepts: share of the pairs of one identity.
+        impostors: pairs of two identities, all of them.
+    """
+
+    similarity: float | None
+    false_accepts: float
+    true_accepts: float
+    impostors: int
+
+
+def accepted(
+    query: Features,
+    gallery: Features,
+    protocol: Protocol = MARKET_RULES,
+    *,
+    similarities: Sequence[float | None],
+) -> tuple[Accepted, ...]:
+    """What given similarities accept: of these pictures, wherever the similarities are from.
+
+    The pairs are those of ``similarity_thresholds``, whose shares these are for the similarities it
+    chose. They are counted one by one, however many there are.
+
+    Args:
+        query: pictures asked for.
+        gallery: pictures searched in; its device does the work.
+        protocol: the rules of the data set.
+        similarities: as ``Accepted`` has them.
+
+    Raises:
+        ValueError: as for ``similarity_thresholds``.
+    """
+    least = [math.inf if one is None else one for one in similarities]
+    pairs, passed = [0, 0], [[0] * len(least), [0] * len(least)]
+    for similarity, same in _blocks(_sides(query, gallery, protocol), protocol):
+        for kind, chosen in enumerate((similarity[~same], similarity[same])):
+            s = chosen.double()  # a bound that float32 lacks is not rounded to one that it has
+            pairs[kind] += len(s)
+            passed[kind] = [
+                n + int((s >= t).sum()) for n, t in zip(passed[kind], least, strict=True)
+            ]
+    impostors, genuine = pairs
+    _require_both(genuine, impostors)
+    return tuple(
+        Accepted(one, false / impostors, true / genuine, impostors)
+        for one, false, true in zip(similarities, *passed, strict=True)
+    )
 
 
 @dataclass(frozen=True)
@@ -137,6 +189,21 @@ def _sides(
     both = joined(query, gallery)
     drawn = drawn_galleries(both.identities, repeats=protocol.repeats, seed=protocol.seed)
     return [(_rows(both, ~chosen), _rows(both, chosen)) for chosen in drawn]
+
+
+def _blocks(
+    sides: Sequence[tuple[Features, Features]], protocol: Protocol
+) -> Iterator[tuple[Float32[Tensor, " P"], Bool[Tensor, " P"]]]:
+    """The pairs of all sides."""
+    return (block for side in sides for block in _pairs(*side, protocol))
+
+
+def _require_both(genuine: int, impostors: int) -> None:
+    if not genuine or not impostors:
+        raise ValueError(
+            f"{genuine} pairs of one identity and {impostors} of two were found: a threshold needs"
+            " both; check that query and gallery share identities by other cameras."
+        )
 
 
 def _rows(features: Features, chosen: Bool[Tensor, " N"]) -> Features:

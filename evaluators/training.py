@@ -9,10 +9,9 @@ import math
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol, runtime_checkable
@@ -26,8 +25,9 @@ from torch import Tensor, nn
 
 from evaluators.checkpoints import EpochCheckpoint
 from evaluators.course import Course, Precision
-from evaluators.distributed import accompanied
+from evaluators.distributed import accompanied, joined
 from evaluators.epoch_report import TrainingEpoch
+from evaluators.state import finished_epochs
 from nas_space.heads import EmbeddingNetwork
 from reid_data.batch import Batch
 
@@ -68,7 +68,7 @@ class Batches(Protocol):
 
 
 BatchesOf = Callable[[torch.device, int], Batches]
-"""(device, number of the process) -> batches; each process draws its own, all equally many."""
+"""(device, number of the process) -> its share of the batches; all shares are equally long."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,10 @@ class Listener:
 
 
 _NOBODY = Listener()
+
+
+def _nothing() -> None:
+    """There is no other process to be looked at."""
 
 
 def fit(
@@ -112,7 +116,7 @@ def fit(
         ValueError: if the loss or the weights are no longer finite, the checkpoint is broken, or
             another process of the training breaks.
     """
-    resumed = checkpoint is not None and checkpoint.is_file()
+    resumed = checkpoint is not None and finished_epochs(checkpoint) > 0
     work = partial(_train, objective, batches_of, course, checkpoint, resumed)
     if course.devices == 1:
         work(0, listener)
@@ -130,18 +134,18 @@ def _train(
     resumed: bool,
     number: int,
     listener: Listener = _NOBODY,
-    look: Callable[[], None] | None = None,
+    look: Callable[[], None] = _nothing,
 ) -> None:
     """The part of one process."""
     on_gpu = course.device.type == "cuda"
     device = torch.device("cuda", number) if on_gpu and course.devices > 1 else course.device
     batches = batches_of(device, number)
-    length = -(-len(batches) // course.devices)
-    module = _Module(objective, course, listener, length, look)
+    module = _Module(objective, course, listener, len(batches), look)
     trainer = _quiet_trainer(course, [] if checkpoint is None else [EpochCheckpoint(checkpoint)])
-    epochs = _Epochs(batches, length, lambda: int(trainer.current_epoch))
+    epochs = _Epochs(batches, lambda: int(trainer.current_epoch))
     objective.train()
-    with warnings.catch_warnings(), _group_left(course.devices):
+    together = joined(number, course.devices, device, look)
+    with warnings.catch_warnings(), together if course.devices > 1 else nullcontext():
         for known in _KNOWN_WARNINGS:
             warnings.filterwarnings("ignore", known)
         trainer.fit(
@@ -152,29 +156,19 @@ def _train(
         )
 
 
-@contextmanager
-def _group_left(devices: int) -> Iterator[None]:
-    """Lightning joins a group of processes and stays in it, though the next training needs one."""
-    try:
-        yield
-    finally:
-        if devices > 1 and torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
-
-
 class _Epochs:
-    """The batches of Lightning's current epoch, as many as fall to this process."""
+    """The batches of Lightning's current epoch."""
 
-    def __init__(self, batches: Batches, length: int, epoch: Callable[[], int]) -> None:
-        self._batches, self._length, self._epoch = batches, length, epoch
+    def __init__(self, batches: Batches, epoch: Callable[[], int]) -> None:
+        self._batches, self._epoch = batches, epoch
 
     def __len__(self) -> int:
-        return self._length
+        return len(self._batches)
 
     def __iter__(self) -> Iterator[Batch]:
         # asked with the first batch: Lightning begins passes before it knows their epoch, and twice
         self._batches.set_epoch(self._epoch())
-        yield from islice(self._batches, self._length)
+        yield from self._batches
 
 
 class _Module(LightningModule):
@@ -186,7 +180,7 @@ class _Module(LightningModule):
         course: Course,
         listener: Listener,
         length: int,
-        look: Callable[[], None] | None,
+        look: Callable[[], None],
     ) -> None:
         super().__init__()
         self.objective, self._course, self._listener = objective, course, listener
@@ -207,8 +201,7 @@ class _Module(LightningModule):
         self._losses, self._began = [], perf_counter()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Float[Tensor, ""]:
-        if self._look is not None:
-            self._look()
+        self._look()
         self._rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         loss = self.objective.loss(batch)
         self._losses.append(loss.detach())
@@ -272,10 +265,7 @@ def _quiet_trainer(course: Course, callbacks: list[Any]) -> Trainer:
         logging.getLogger(name).setLevel(logging.WARNING)
     strategy: Any = "auto"
     if course.devices > 1:
-        backend = "nccl" if course.device.type == "cuda" else "gloo"
-        strategy = DDPStrategy(
-            cluster_environment=LightningEnvironment(), process_group_backend=backend
-        )
+        strategy = DDPStrategy(cluster_environment=LightningEnvironment())
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "GPU available but not used")  # as the caller asked
         return Trainer(

@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
+from experiments.names import meant
+
 COMMANDS: Mapping[str, str] = {
     "check": "a data set: its counts, cameras and faults",
     "compare": "run an NNI experiment, watch its trials, and end with a table",
@@ -38,7 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     name, *rest = arguments
     if name not in COMMANDS:
-        print(f"reid-nas has no command {name!r}.\n{_usage()}", file=sys.stderr)
+        print(
+            f"reid-nas has no command {name!r}: {meant(name, list(COMMANDS))}'reid-nas --help'"
+            " lists all.",
+            file=sys.stderr,
+        )
         return 2
     command: Callable[[Sequence[str]], int] = import_module(
         _MODULES.get(name, f"experiments.{name}")
@@ -48,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _usage() -> str:
     lines = [f"  {name:<8}  {words}" for name, words in COMMANDS.items()]
-    return "\n".join(["usage: reid-nas COMMAND [ARGUMENTS]", "", *lines])
+    more = ["'reid-nas COMMAND --help' says more of one."]
+    return "\n".join(["usage: reid-nas COMMAND [ARGUMENTS]", "", *lines, "", *more])
 
 
 if __name__ == "__main__":

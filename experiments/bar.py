@@ -4,7 +4,8 @@ import codecs
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from experiments.live import Screen, duration
 from experiments.progress import Progress, Stage
@@ -24,11 +25,19 @@ class Bar:
     Args:
         stream: a terminal, or a file or pipe that is to be read later.
         clock: seconds that only grow.
+        called: stage -> what it is shown as, where that is not its name.
     """
 
-    def __init__(self, stream: Screen, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        stream: Screen,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        called: Mapping[Stage, str] = MappingProxyType({}),
+    ) -> None:
         self._stream = stream
         self._clock = clock
+        self._called = called
         self._encoding = _encoding_of(stream)
         self._terminal = _is_terminal(stream)
         self._blocks = _EIGHTHS if self._can_write(_EIGHTHS) else " #"
@@ -53,7 +62,7 @@ class Bar:
             return
         if stage != self._stage:
             self._stage, self._words = stage, ""
-        self._head, self._batches = f"{stage} {epoch}/{epochs}", f"{done}/{batches}"
+        self._head, self._batches = self._titled(stage, epoch, epochs), f"{done}/{batches}"
         self._share = (epoch - 1 + done / max(1, batches)) / max(1, epochs)
         self._draw()
 
@@ -67,7 +76,8 @@ class Bar:
         left, now = progress.seconds_left, self._clock()
         self._ends = None if left is None else now + left
         self._stage, self._words = progress.stage, " ".join(words.split())
-        self._head, self._batches = f"{progress.stage} {progress.epoch}/{progress.epochs}", ""
+        self._head = self._titled(progress.stage, progress.epoch, progress.epochs)
+        self._batches = ""
         self._share = progress.epoch / max(1, progress.epochs)
         if self._terminal and progress.epoch < progress.epochs:
             self._draw()
@@ -85,6 +95,9 @@ class Bar:
         if self._drawn:
             self._write("\n")
         self._drawn = False
+
+    def _titled(self, stage: Stage, epoch: int, epochs: int) -> str:
+        return f"{self._called.get(stage, stage)} {epoch}/{epochs}"
 
     def _draw(self) -> None:
         now = self._clock()

@@ -22,6 +22,7 @@ from tensorboard.plugins.hparams.summary_v2 import (
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from evaluators.epoch_report import EpochReport, TrainingEpoch
+from experiments.points import Setting, shown
 from experiments.table import Result
 
 EVENTS = "events.out.tfevents"
@@ -34,8 +35,9 @@ class Board:
     """Writes what TensorBoard shows; a run that is killed keeps its curves.
 
     Scalars have the tags ``search/``, ``training/`` and ``test/`` with the name of the field, and
-    ``slots/cell0_slot0`` and so on for a candidate's probability. TensorBoard opens the first two
-    groups of the alphabet: search and slots.
+    ``slots/cell0_slot0`` and so on for a candidate's probability; of a data set that was tested on,
+    ``test/NAME/mAP`` and so on. TensorBoard opens the first two groups of the alphabet: search and
+    slots.
 
     Args:
         folder: made here; event files of an earlier run in it or below it are emptied, other files
@@ -67,6 +69,8 @@ class Board:
         """The end of the run, also as a row of the table of hyper-parameters."""
         numbers = _numbers("test", result)
         del numbers["test/seed"]
+        for target, scores in result.targets.items():
+            numbers |= {f"test/{target}/{name}": value for name, value in scores.items()}
         self._write("", 0, numbers)
         file = self._file("")
         for summary in _compared(result):
@@ -145,14 +149,20 @@ def _numbers(stage: str, record: EpochReport | TrainingEpoch | Result) -> dict[s
 
 def _compared(result: Result) -> tuple[Any, Any]:
     """What the table of hyper-parameters has as columns, and this run's row."""
+    metrics = [Metric(f"test/{name}", display_name=name) for name in _COMPARED]
+    metrics += [
+        Metric(f"test/{target}/mAP", display_name=f"mAP on {target}")
+        for target in sorted(result.targets)
+        if len(result.targets) > 1
+    ]
+    point: dict[str, Setting] = {"strategy": result.strategy, "seed": result.seed}
+    point |= {name: result.settings[name] for name in sorted(result.settings)}
     columns = hparams_config_pb(
-        hparams=[HParam("strategy"), HParam("seed")],
-        metrics=[Metric(f"test/{name}", display_name=name) for name in _COMPARED],
+        hparams=[HParam(name) for name in point],
+        metrics=metrics,
         time_created_secs=time.time(),
     )
-    row = hparams_pb(
-        {"strategy": result.strategy, "seed": result.seed},
-        trial_id=f"{result.strategy} {result.seed}",
-        start_time_secs=time.time(),
-    )
+    words = [result.strategy, str(result.seed)]  # runs of one name would be one row
+    words += [f"{name}={shown(result.settings[name])}" for name in sorted(result.settings)]
+    row = hparams_pb(point, trial_id=" ".join(words), start_time_secs=time.time())
     return columns, row

@@ -17,8 +17,12 @@ from PIL import Image
 from torch import Tensor
 
 from reid_data.batch import Batch, Twin
+from reid_data.decoding import PictureError, read
+from reid_data.pictures import check_readable
 from reid_data.prefetch import in_order
 from reid_data.randomness import generator_of, mixed_seed
+from reid_data.records import Sighting
+from reid_data.share import WHOLE, Share
 from reid_data.transforms import normalise
 
 # N pictures, B of a batch, H x W pixels
@@ -97,6 +101,7 @@ class ClassBatches:
         seed: of order and augmentation.
         device: where the batches are handed over.
         workers: threads that make the next batches meanwhile.
+        share: of every epoch, where several processes go through it together.
 
     Raises:
         ValueError: if there are fewer pictures than a batch has.
@@ -112,6 +117,7 @@ class ClassBatches:
         seed: int,
         device: torch.device,
         workers: int = 0,
+        share: Share = WHOLE,
     ) -> None:
         if len(pictures) < size:
             raise ValueError(
@@ -120,10 +126,14 @@ class ClassBatches:
             )
         self._pictures, self._height, self._width = pictures, height, width
         self._size, self._seed, self._device, self._workers = size, seed, device, workers
-        self._epoch = 0
+        self._share, self._epoch = share, 0
 
     def __len__(self) -> int:
-        """Batches of an epoch."""
+        """Batches of an epoch, or of the share of it."""
+        return self._share.length(self._batches)
+
+    @property
+    def _batches(self) -> int:
         return len(self._pictures) // self._size
 
     def set_epoch(self, epoch: int) -> None:
@@ -133,11 +143,10 @@ class ClassBatches:
     def __iter__(self) -> Iterator[Batch]:
         """Begin the current epoch."""
         epoch = self._epoch
-        order = torch.randperm(len(self._pictures), generator=generator_of(self._seed, epoch))[
-            : len(self) * self._size
-        ]
-        plans = torch.split(order, self._size)
-        jobs = (partial(self._read, indices.tolist(), epoch) for indices in plans)
+        order = torch.randperm(len(self._pictures), generator=generator_of(self._seed, epoch))
+        plans = torch.split(order[: self._batches * self._size], self._size)
+        own = self._share.taken(lambda: iter(plans), self._batches)
+        jobs = (partial(self._read, indices.tolist(), epoch) for indices in own)
         for images, labels in in_order(jobs, workers=self._workers):
             yield _batch(images, labels, self._device)
 
@@ -205,6 +214,19 @@ def middle(size: tuple[int, int], height: int, width: int) -> tuple[float, float
     return left, upper, left + w, upper + h
 
 
+def require_readable_classes(classes: Classes) -> None:
+    """Decode every picture and keep none, so that a broken one is found before a long run.
+
+    Raises:
+        ValueError: if pictures cannot be read; it names them.
+    """
+    nobody = -1
+    pictures = (*classes.train, *classes.val)
+    check_readable(
+        [Sighting(label, nobody, path) for path, label in pictures], progress="decoding pictures"
+    )
+
+
 def opened(path: Path) -> Image.Image:
     """A picture in RGB.
 
@@ -212,11 +234,11 @@ def opened(path: Path) -> Image.Image:
         ValueError: if it cannot be read.
     """
     try:
-        with Image.open(path) as picture:
-            return picture.convert("RGB")
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        return read(path).image
+    except PictureError as error:
         raise ValueError(
-            f"{path.name} cannot be read ({type(error).__name__}): repair it, or take it away."
+            f"The picture {path.parent.name}/{path.name} can no longer be read ({error.reason}):"
+            " put it back as it was."
         ) from error
 
 

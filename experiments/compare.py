@@ -11,11 +11,12 @@ from pathlib import Path
 
 from experiments.guard import own_command
 from experiments.interrupts import Interrupted, deferred, raising
-from experiments.live import Live, describe
+from experiments.live import Live, describe_all
 from experiments.manager import Manager, ManagerFailedError, free_port, start
 from experiments.preflight.examination import NO_PREFLIGHT, passes
 from experiments.processes import Family
-from experiments.table import Result, table, write_summary
+from experiments.summary import ORIGIN, Finished, tables, write_summary
+from experiments.table import Result
 from experiments.trials import Trial
 
 
@@ -81,7 +82,7 @@ def _attend(manager: Manager) -> int:
     live = Live(sys.stdout)
     try:
         for trials in manager.follow():
-            live.show([describe(trial, time.time()) for trial in trials])
+            live.show(describe_all(trials, time.time()))
     except ManagerFailedError as error:
         status, failure = 1, str(error)
     except Interrupted as interrupt:
@@ -106,9 +107,13 @@ def report(
         status: what to return if no trial failed.
         failure: a sentence on what ended the experiment early.
     """
-    results = [result for trial in trials if (result := _result(trial)) is not None]
+    finished = [
+        Finished(result, trial.origin(ORIGIN))
+        for trial in trials
+        if (result := _result(trial)) is not None
+    ]
     failures = {trial: words for trial in trials if (words := trial.failure()) is not None}
-    unsaved = _show(results, manager.folder) if results else None
+    unsaved = _show(finished, manager.folder) if finished else None
     for words, same in _by_words(failures).items():
         places = "".join(f"\n  trial {trial.number}: {trial.folder}" for trial in same)
         print(f"\nFailed:{places}\n{words}")
@@ -129,11 +134,12 @@ def report(
     return status or int(bool(failures or unsaved) or not trials)
 
 
-def _show(results: Sequence[Result], folder: Path) -> str | None:
-    """Print the table and save it in ``folder``; a sentence on why it could not be saved."""
-    print(f"\n{table(results)}\n")
+def _show(finished: Sequence[Finished], folder: Path) -> str | None:
+    """Print the tables and save them in ``folder``; a sentence on why they could not be saved."""
+    print(f"\n{tables([one.result for one in finished])}\n")
     try:
-        print(f"The same in {write_summary(results, folder)}")
+        first, *others = write_summary(finished, folder)
+        print(f"The same in {first}, and beside it {' and '.join(file.name for file in others)}.")
     except OSError as error:
         return (
             f"The table could not be saved in {folder} ({error.strerror}): copy it from above, or"

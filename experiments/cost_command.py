@@ -1,13 +1,12 @@
 """``reid-nas cost``: parameters, multiply-adds, and the time of a forward pass on this machine."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.interrupts import Interrupted, raising
+from experiments.command import parser_of, told
+from experiments.run_command import size
 from experiments.score_options import add_device, whole
-from experiments.trial import guarded_against_tracebacks
 
 _DESCRIPTION = """\
 Says what a network costs: counts, which hold anywhere, and times, which are this machine's.
@@ -52,20 +51,11 @@ def main(argv: Sequence[str]) -> int:
             )
         )
 
-    try:
-        with raising():
-            return guarded_against_tracebacks(work, lambda: None)
-    except Interrupted as interrupt:
-        print(f"Stopped by {interrupt}.", file=sys.stderr)
-        return interrupt.exit_status
+    return told(work)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="reid-nas cost",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("cost", _DESCRIPTION)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument(
         "--genotype", metavar="FILE_OR_NAME", help="MSINet with this genotype, untrained"
@@ -75,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add(
         "--size",
-        type=_size,
+        type=size,
         metavar="HxW",
         help="of an image, pixels (default: 256x128, or the checkpoint's)",
     )
@@ -90,11 +80,3 @@ def _parser() -> argparse.ArgumentParser:
     add_device(parser)
     add("--json", type=Path, metavar="FILE", help="write all of it there too")
     return parser
-
-
-def _size(text: str) -> tuple[int, int]:
-    """Height and width."""
-    height, cross, width = text.partition("x")
-    if not cross:
-        raise argparse.ArgumentTypeError(f"{text!r} was given and HxW is needed, as in 256x128")
-    return whole(1)(height), whole(1)(width)

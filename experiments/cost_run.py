@@ -9,12 +9,14 @@ import torch
 from torch import nn
 
 from evaluators.latency import forward_pass, milliseconds, ratio, take_turns
+from experiments.device import device_of
+from experiments.evaluate_network import read_trained
 from experiments.outputs import refuse_unwritable, write
 from experiments.provenance import provenance
 from nas_space.cost import Cost, measure_cost, used_parameters
 from nas_space.genotype import Genotype
 from nas_space.heads import EmbeddingNetwork, Feature
-from nas_space.networks import MSINET, Blueprint, network_from, read_network
+from nas_space.networks import MSINET, Blueprint, network_from
 
 _OWN, _RESNET = "network", "resnet50"
 
@@ -91,14 +93,13 @@ def run(request: Request) -> Measured:
     Raises:
         ValueError: if there is no such network, it does not take images of that size, there is no
             GPU where one was asked for, or the file cannot be written.
-        OSError: if the disk fails at the end.
     """
     if request.json is not None:
         inputs = {} if request.checkpoint is None else {"--checkpoint": request.checkpoint}
         refuse_unwritable({"--json": request.json}, inputs)
     if request.threads is not None:
         torch.set_num_threads(request.threads)
-    device = _device(request.device)
+    device = device_of(request)
     blueprint, network = _network(request)
     measured = _measured(blueprint, network.to(device).eval(), request, device)
     origin = provenance()
@@ -113,7 +114,7 @@ def run(request: Request) -> Measured:
 def _network(request: Request) -> tuple[Blueprint, EmbeddingNetwork]:
     """The network and what it is built by, with the size and the feature that were asked for."""
     if request.checkpoint is not None:
-        saved = read_network(request.checkpoint)
+        saved = read_trained(request.checkpoint)
         blueprint = _asked(saved.blueprint, request)
         return blueprint, network_from(saved, feature=blueprint.feature)
     genotype = None if request.genotype is None else Genotype.load(request.genotype)
@@ -180,15 +181,9 @@ def _resnet50() -> nn.Module:
     return network
 
 
-def _device(name: str) -> torch.device:
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda was given and torch sees no GPU: use auto or cpu.")
-    gpu = name == "cuda" or (name == "auto" and torch.cuda.is_available())
-    return torch.device("cuda" if gpu else "cpu")
-
-
 def _table(measured: Measured, origin: Mapping[str, str | int]) -> str:
     name = " ".join(filter(None, (measured.network, measured.genotype)))
+    threads = f"{origin['threads']} thread{'' if origin['threads'] == 1 else 's'}"
     place = origin["gpu"] if measured.device == "cuda" else origin["processor"]
     lines = [
         f"{name}, images of {measured.height} x {measured.width}, feature {measured.feature}"
@@ -196,7 +191,7 @@ def _table(measured: Measured, origin: Mapping[str, str | int]) -> str:
         f"{'parameters':<22}{measured.parameters:>14,}",
         f"{'  used at inference':<22}{measured.parameters_inference:>14,}",
         f"{'multiply-adds':<22}{measured.macs:>14,}",
-        f"on {place}, {origin['threads']} threads, median of {measured.rounds} rounds:",
+        f"on {place}, {threads}, median of {measured.rounds} rounds:",
     ]
     lines += [
         f"{f'  batch of {batch}':<22}{latency:>11.2f} ms {measured.slowdown[batch]:>9.2f} x the"

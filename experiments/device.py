@@ -1,24 +1,33 @@
 """Where a run computes, and with how many threads."""
 
 import os
+from typing import Protocol, runtime_checkable
 
 import torch
 
-from experiments.recipe import Recipe
+
+@runtime_checkable
+class Asks(Protocol):
+    """What says where it wants to be computed: a recipe, or a command's request."""
+
+    @property
+    def device(self) -> str:
+        """``"cpu"``, ``"cuda"``, or ``"auto"`` for a GPU where there is one."""
+        ...
 
 
-def device_of(recipe: Recipe) -> torch.device:
-    """The recipe's device; ``"auto"`` is a GPU where there is one.
+def device_of(asking: Asks) -> torch.device:
+    """The device that is asked for.
 
     Raises:
-        ValueError: if it asks for a GPU that is not there.
+        ValueError: if it is a GPU that is not there.
     """
-    if recipe.device == "cuda" and not torch.cuda.is_available():
+    if asking.device == "cuda" and not torch.cuda.is_available():
         raise ValueError(
-            "The recipe asks for device 'cuda' and torch sees none: set device to 'auto' or 'cpu',"
-            " or install a driver and a CUDA build of torch."
+            "This run asks for device 'cuda' and torch sees none: take 'auto' or 'cpu', or install"
+            " a driver and a CUDA build of torch."
         )
-    gpu = recipe.device == "cuda" or (recipe.device == "auto" and torch.cuda.is_available())
+    gpu = asking.device == "cuda" or (asking.device == "auto" and torch.cuda.is_available())
     return torch.device("cuda" if gpu else "cpu")
 
 
@@ -32,7 +41,17 @@ def ask_for_repeatable_kernels(device: torch.device) -> None:
         torch.use_deterministic_algorithms(True, warn_only=True)
 
 
-def use_threads(recipe: Recipe) -> None:
+@runtime_checkable
+class AsksForThreads(Protocol):
+    """A recipe: how many threads of the processor it wants."""
+
+    @property
+    def threads(self) -> int | None:
+        """None leaves them as they are."""
+        ...
+
+
+def use_threads(recipe: AsksForThreads) -> None:
     """Give torch the recipe's number of CPU threads, for the whole process.
 
     Raises:

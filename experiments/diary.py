@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from evaluators.cross_domain import Tests
+from evaluators.cross_domain import final_metrics as metrics_of_tests
 from evaluators.epoch_report import EpochReport, TrainingEpoch
 from experiments.bar import Bar
 from experiments.board import Board
@@ -15,6 +18,7 @@ from experiments.data import RunData
 from experiments.drawing.alpha import draw_alpha
 from experiments.drawing.network import network_svg
 from experiments.earlier import RETRAIN_STATE, Earlier
+from experiments.first_weights import WEIGHTS_FILE, FirstWeights
 from experiments.plan import Plan
 from experiments.progress import (
     ENDS,
@@ -28,8 +32,9 @@ from experiments.progress import (
 from experiments.provenance import provenance
 from experiments.search import Found
 from experiments.table import RESULT_FILE, Result
-from experiments.testing import Tested
+from experiments.trials import ERROR_FILE
 from nas_space.genotype import Genotype
+from reid_data.records import ReidDataset
 
 Metrics = Mapping[str, float]
 
@@ -83,7 +88,9 @@ class Diary:
         self.folder.mkdir(parents=True, exist_ok=True)
         epochs = self.plan.recipe.retrain.epochs
         self._ledger = Ledger({"search": self.plan.search_epochs, "retrain": epochs})
-        self._board, self._bar = Board(self.board), Bar(sys.stdout)
+        called: Mapping[Stage, str] = {} if self.plan.search_epochs else {"retrain": "train"}
+        self._board, self._bar = Board(self.board), Bar(sys.stdout, called=called)
+        (self.folder / ERROR_FILE).unlink(missing_ok=True)  # of an earlier attempt
         self._describe()
         self._take_over()
 
@@ -131,9 +138,10 @@ class Diary:
             self._write("genotype.json", genotype.to_json())
         self.enter("retrain")
 
-    def say(self, words: str) -> None:
-        """A line for whoever watches."""
-        self._bar.say(words)
+    def began_with(self, weights: FirstWeights) -> None:
+        """The network does not begin from scratch."""
+        self._bar.say(str(weights))
+        self._save(WEIGHTS_FILE, weights.to_dict())
 
     def retrained(self, epoch: TrainingEpoch) -> None:
         """One epoch of the retraining is finished."""
@@ -141,33 +149,37 @@ class Diary:
         self._hear_retraining(epoch)
         self._bar.epoch(self.enter("retrain"), epoch.words)
 
-    def tested(self, data: RunData, tested: Tested, result: Result, *, network: str) -> None:
-        """The run is finished.
+    def scored(self, data: RunData, tests: Tests, *, network: str) -> None:
+        """The test is over, on all targets or on those that could be tested on.
 
         Args:
             data: that was trained and tested on.
-            tested: what the test found.
-            result: of the run.
+            tests: what the test found.
             network: the epoch that was tested, "best" or "last".
         """
-        source, target = data
+        source, targets = data
+        tested = []
+        for number, target in enumerate(targets, start=1):
+            if target.name not in tests:
+                continue
+            splits = _splits_file(target, number, of=len(targets))
+            tests[target.name].save_splits(self.folder / splits)
+            drawn = {"splits": splits} if tests[target.name].galleries is not None else {}
+            tested.append(_described(target) | drawn | tests[target.name].described())
         self._save(
             "test.json",
             {
                 "trained_on": source.name,
                 "trained_on_layout": source.layout,
                 "train": len(source.train),
-                "dataset": target.name,
-                "layout": target.layout,
-                "query": len(target.query),
-                "gallery": len(target.gallery),
-                "camera_rule": target.protocol.camera_rule,
                 "feature": self.plan.recipe.retrain.feature,
                 "network": network,
-                **tested.described(),
+                "targets": tested,
             },
         )
-        tested.save_splits(self.folder)
+
+    def tested(self, result: Result) -> None:
+        """The run is finished."""
         self._board.tested(result)
         result.write(self.folder)
         self._end(final_metrics(result))
@@ -244,6 +256,23 @@ class Diary:
         draft.replace(self.folder / name)
 
 
+def _splits_file(target: ReidDataset, number: int, *, of: int) -> str:
+    """Name of the file of drawn galleries; of several targets each has its own."""
+    if of == 1:
+        return "splits.json"
+    return f"splits_{number}_{re.sub(r'[^A-Za-z0-9]+', '_', target.name)}.json"
+
+
+def _described(target: ReidDataset) -> dict[str, Any]:
+    return {
+        "dataset": target.name,
+        "layout": target.layout,
+        "query": len(target.query),
+        "gallery": len(target.gallery),
+        "camera_rule": target.protocol.camera_rule,
+    }
+
+
 def _metrics(report: EpochReport) -> Metrics:
     metrics = {
         "default": -report.loss,
@@ -259,7 +288,7 @@ def _metrics(report: EpochReport) -> Metrics:
 def final_metrics(result: Result) -> Metrics:
     """What NNI is told at the end."""
     numbers = {k: v for k, v in asdict(result).items() if isinstance(v, int | float)}
-    return {"default": result.mAP, **numbers}
+    return metrics_of_tests(result.targets or {"": numbers}) | numbers
 
 
 def _json_line(stage: Stage, epoch: EpochReport | TrainingEpoch) -> str:

@@ -1,17 +1,17 @@
-"""``reid-nas evaluate``: what a trained network scores on data sets, and what it looks like."""
+"""``reid-nas evaluate``: what a network or its exported file scores, and what it looks like."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.interrupts import Interrupted, raising
+from experiments.command import parser_of, told
 from experiments.score_options import add_device, add_reranking, reranking_of, whole
-from experiments.trial import guarded_against_tracebacks
 
 _DESCRIPTION = """\
 Embeds query and gallery of one or more data sets with a trained network and scores them by cosine
 similarity: mAP, CMC and mINP, each data set under its own protocol.
+
+A file that 'reid-nas export' wrote is scored as it is, in its own runtime on the processor.
 
 --data may be given several times:
   NAME=ROOT  a data set of the catalog (NAME:FOLDER as well), and the folder that holds it
@@ -43,10 +43,8 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     reranking = reranking_of(parser, arguments)
     _refuse_idle(parser, arguments)
-    status = 0
 
-    def work() -> None:
-        nonlocal status
+    def work() -> int:
         from experiments.evaluate_pages import Looks
         from experiments.evaluate_places import Places
         from experiments.evaluate_run import Request, run
@@ -72,26 +70,24 @@ def main(argv: Sequence[str]) -> int:
             device=arguments.device,
             cached=arguments.cache,
             maps_against=arguments.maps_against,
+            thresholds=arguments.thresholds,
             looks=Looks(**looks),
         )
-        status = run(request)
+        return run(request)
 
-    try:
-        with raising():
-            return guarded_against_tracebacks(work, lambda: None) or status
-    except Interrupted as interrupt:
-        print(f"Stopped by {interrupt}.", file=sys.stderr)
-        return interrupt.exit_status
+    return told(work)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="reid-nas evaluate",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("evaluate", _DESCRIPTION)
     add = parser.add_argument
-    add("--checkpoint", type=Path, required=True, metavar="FILE", help="of a training: best.pt")
+    add(
+        "--checkpoint",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="best.pt, or what export wrote",
+    )
     add("--data", action="append", required=True, metavar="NAME=ROOT", help="what is searched")
     add(
         "--feature",
@@ -100,6 +96,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--flip", action="store_true", help="mean of a picture's features and its mirror image's")
     add_reranking(parser)
+    add(
+        "--thresholds",
+        action="store_true",
+        help="exported file: also say what its thresholds accept of these pictures",
+    )
     add("--json", type=Path, metavar="FILE", help="write the scores, as fractions in [0, 1]")
     add("--per-query", type=Path, metavar="FILE.csv", help="write the scores of every query")
     add("--features", type=Path, metavar="FILE.npz", help="write the features, for 'score'")

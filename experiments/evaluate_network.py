@@ -1,5 +1,6 @@
 """The network of a checkpoint, and what it makes of the pictures of a data set."""
 
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +12,38 @@ from torch import Tensor
 
 from evaluators.embedding import embed_sightings
 from evaluators.retrieval import Features
+from experiments.describes import About
+from experiments.exported import is_exported
 from nas_space.heads import EmbeddingNetwork, Feature
 from nas_space.inference import IMAGENET
-from nas_space.networks import Blueprint, network_from, read_network
+from nas_space.networks import Blueprint, Saved, network_from, read_network
 from reid_data.pictures import Pictures
 from reid_data.records import Sighting
 from reid_data.transforms import normalise
 
 # B pictures, H x W pixels
+
+_TOLD_APART = ("alignment", "seed", "epoch")
+"""Entries of the info that tell two trainings of one network apart, where they are there."""
+
+
+def read_trained(file: Path) -> Saved:
+    """What a training wrote; all else that a command line may name is told apart.
+
+    Raises:
+        ValueError: if there is no such file, or it is something else.
+    """
+    if file.is_dir():
+        raise ValueError(f"{file} is a folder: give a file in it, such as {file / 'best.pt'}.")
+    if is_exported(file):
+        raise ValueError(
+            f"{file.name} is an exported file: give the checkpoint it was made of (best.pt)."
+        )
+    if file.is_file() and not zipfile.is_zipfile(file):
+        raise ValueError(
+            f"{file.name} is no network, or not a whole file: give what a training wrote (best.pt)."
+        )
+    return read_network(file)
 
 
 @dataclass(frozen=True)
@@ -51,20 +76,33 @@ class Checkpoint:
         Raises:
             ValueError: if there is no such file, or it is something else.
         """
-        saved = read_network(file)
+        saved = read_trained(file)
         network = network_from(saved, feature=feature, device=device)
         return cls(file, network, saved.blueprint, saved.info, device)
 
     @property
+    def about(self) -> About:
+        """What is said of it beside its scores."""
+        return About(
+            self.file,
+            self.blueprint.network,
+            self.blueprint.height,
+            self.blueprint.width,
+            self.network.feature,
+            self.info.get("trained_on"),
+            trained_how={name: self.info[name] for name in _TOLD_APART if name in self.info},
+        )
+
+    @property
     def name(self) -> str:
-        """The file with its folder, which tells apart the ``best.pt`` of two runs."""
-        file = self.file.absolute()
-        return "/".join(filter(None, (file.parent.name, file.name)))
+        """The file with its folder."""
+        return self.about.name
 
     def described(self) -> dict[str, Any]:
         """Plain values for a result file; no path."""
         return {
             "file": self.file.name,
+            "file_format": "checkpoint",
             "blueprint": self.blueprint.to_dict(),
             "info": self.info,
         }

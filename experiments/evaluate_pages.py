@@ -3,7 +3,7 @@
 Letters: R repeats, N test pictures.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -13,11 +13,11 @@ from torch import Tensor
 
 from evaluators.repeats import joined
 from evaluators.retrieval import Features, Retrieval
+from experiments.describes import About
 from experiments.evaluate_network import Checkpoint
 from experiments.evaluate_targets import Opened
 from experiments.maps_page import Maps, Pair, write_maps_page
 from experiments.pages.ranked_lists import (
-    CHOICES,
     Choice,
     RankedList,
     chosen_queries,
@@ -42,6 +42,10 @@ class Looks:
     ranks: int = 10
 
 
+Lists = Mapping[Choice, Sequence[RankedList]]
+"""Which queries -> their rankings."""
+
+
 class Seen(NamedTuple):
     """One ranking of a data set: the only one, or that in the first drawn gallery."""
 
@@ -57,7 +61,7 @@ class Seen(NamedTuple):
     flip: bool
     """Whether the features are means with those of the mirror image."""
 
-    def lists(self, choices: Sequence[Choice], looks: Looks) -> dict[Choice, list[RankedList]]:
+    def lists(self, choices: Sequence[Choice], looks: Looks) -> Lists:
         """The rankings of the queries of some choices; all queries are ranked once for them."""
         chosen = {one: chosen_queries(self.retrieval, one, looks.count) for one in choices}
         places = sorted({place for some in chosen.values() for place in some})
@@ -104,16 +108,18 @@ def seen(
     )
 
 
-def draw_ranked(folder: Path, what: Seen, checkpoint: Checkpoint, looks: Looks) -> None:
-    """Write the page of ranked lists.
+def draw_ranked(folder: Path, what: Seen, about: About, lists: Lists, first: Choice) -> Path:
+    """Write the page of ranked lists of all choices; the first is seen first.
 
     Raises:
-        ValueError: if a picture cannot be read.
+        ValueError: if a picture cannot be read, or a file not be written.
     """
-    blueprint, retrieval = checkpoint.blueprint, what.retrieval
+    retrieval = what.retrieval
     ranked = Ranked(
         title=f"Ranked lists of {what.opened.target.label}",
-        subtitle=_subtitle(what, checkpoint),
+        subtitle=_subtitle(
+            what, [f"{about.name}: {about.origin}", about.described_by(flip=what.flip)]
+        ),
         facts={
             "mAP": f"{100 * retrieval.mAP:.2f} %",
             "rank-1": f"{100 * retrieval.rank1:.2f} %",
@@ -125,57 +131,49 @@ def draw_ranked(folder: Path, what: Seen, checkpoint: Checkpoint, looks: Looks) 
         gallery=what.searched,
         file_of=what.opened.file_of,
         retrieval=retrieval,
-        lists=what.lists(CHOICES, looks),
-        first=looks.queries,
+        lists=lists,
+        first=first,
         camera_rule=what.opened.dataset.protocol.camera_rule,
-        aspect=blueprint.width / blueprint.height,
+        aspect=about.width / about.height,
     )
-    write_ranked_page(folder, ranked)
+    return write_ranked_page(folder, ranked)
 
 
-def draw_maps(folder: Path, what: Seen, checkpoints: Sequence[Checkpoint], looks: Looks) -> None:
-    """Write the page of activation maps.
+def draw_maps(
+    folder: Path, what: Seen, checkpoints: Sequence[Checkpoint], lists: Lists, choice: Choice
+) -> Path:
+    """Write the page of activation maps of one choice; the first checkpoint ranked the pictures.
 
     Raises:
-        ValueError: if a picture cannot be read.
+        ValueError: if a picture cannot be read, or a file not be written.
     """
-    lists = what.lists([looks.queries], looks)[looks.queries]
+    shown = lists[choice]
+    first, *others = (one.about for one in checkpoints)
     maps = Maps(
         title=f"Activation maps of {what.opened.target.label}",
-        subtitle=_subtitle(what, checkpoints[0]),
+        subtitle=_subtitle(what, [first.described_by(flip=what.flip)]),
         facts={
-            "queries": f"{looks.queries}, {len(lists)} of {len(what.retrieval.query):,}",
-            "ranked by": checkpoints[0].name,
-        }
-        | {one.name: _network(one) for one in checkpoints},
-        pairs=[_pair(one, what) for one in lists],
+            "queries": f"{choice}, {len(shown)} of {len(what.retrieval.query):,}",
+            "left, ranked by" if others else "ranked by": first.origin,
+            **({"right": others[0].origin} if others else {}),
+        },
+        pairs=[_pair(one, what) for one in shown],
         checkpoints=checkpoints,
         file_of=what.opened.file_of,
     )
-    write_maps_page(folder, maps)
+    return write_maps_page(folder, maps)
 
 
 def _pair(one: RankedList, what: Seen) -> Pair:
     return Pair(what.queries[one.query], what.searched[one.first_right.row], one.hits[0])
 
 
-def _subtitle(what: Seen, checkpoint: Checkpoint) -> str:
+def _subtitle(what: Seen, said: Sequence[str]) -> str:
     dataset = what.opened.dataset
-    words = [
-        dataset.layout,
-        f"{checkpoint.name}: {_network(checkpoint)}",
-        f"feature {checkpoint.network.feature}{', with the mirror image' if what.flip else ''}",
-        "cosine similarity",
-    ]
+    words = [dataset.layout, *said, "cosine similarity"]
     if dataset.protocol.repeats:
         words.append(f"first of {dataset.protocol.repeats} drawn galleries")
     return " \N{MIDDLE DOT} ".join(words)
-
-
-def _network(checkpoint: Checkpoint) -> str:
-    blueprint, data = checkpoint.blueprint, checkpoint.info.get("trained_on")
-    words = f"{blueprint.network}, {blueprint.height} x {blueprint.width} pixels"
-    return f"{words}, trained on {data}" if data else words
 
 
 def _rows(features: Features, chosen: Bool[Tensor, " N"]) -> Features:

@@ -65,11 +65,6 @@ class Places:
                 ) from error
         refuse_unwritable(self._files(), inputs)
 
-    def written(self) -> list[str]:
-        """Names of what is there now, for a person: files, and pages with their folder."""
-        files = self._files().values()
-        return [_spoken(file) for file in files if file.exists()]
-
     def _pages(self) -> dict[str, Path]:
         places = {target.label: self.of(target) for target in self.targets}
         folders = {
@@ -103,7 +98,3 @@ def _beside(file: Path | None, target: Target) -> Path | None:
 
 def _within(folder: Path | None, target: Target) -> Path | None:
     return None if folder is None else folder / target.slug
-
-
-def _spoken(file: Path) -> str:
-    return f"{file.parent.name}/{file.name}" if file.name == PAGE else file.name

@@ -1,20 +1,18 @@
 """``reid-nas export``: a trained network as a file that needs neither NNI nor Lightning."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.interrupts import Interrupted, raising
-from experiments.score_options import whole
-from experiments.trial import guarded_against_tracebacks
+from experiments.command import parser_of, told
+from experiments.score_options import add_device, whole
 
 _OLDEST_OPSET = 18
 
 _DESCRIPTION = """\
 Writes a trained network as ONNX, TorchScript or torch.export's program.
 
-The file takes images [B, 3, H, W], float32, RGB, B as you like, and gives features [B, D] of unit
+The file takes images [B, 3, H, W], float32, RGB, one or more, and gives features [B, D] of unit
 length. Classifiers and what the chosen feature does not need are left out, batch normalisations
 folded. The file is opened in its own runtime and scored on the query and gallery of a data set: if
 its mAP is not that of the checkpoint within 0.1 points, there is no file. Its metadata say what it
@@ -52,23 +50,16 @@ def main(argv: Sequence[str]) -> int:
                 normalise=arguments.normalise,
                 precision=arguments.precision,
                 opset=arguments.opset or OPSET,
+                device=arguments.device,
+                cached=arguments.cache,
             )
         )
 
-    try:
-        with raising():
-            return guarded_against_tracebacks(work, lambda: None)
-    except Interrupted as interrupt:
-        print(f"Stopped by {interrupt}; no file was written.", file=sys.stderr)
-        return interrupt.exit_status
+    return told(work, stopped="; no file was written")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="reid-nas export",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("export", _DESCRIPTION)
     add = parser.add_argument
     add(
         "--checkpoint",
@@ -101,6 +92,8 @@ def _parser() -> argparse.ArgumentParser:
         default="32",
         help="bits of the weights (default: 32); images and features are float32",
     )
+    add("--cache", action="store_true", help="keep the decoded pictures for the next time")
+    add_device(parser)
     add(
         "--opset",
         type=whole(_OLDEST_OPSET),

@@ -39,6 +39,8 @@ def of_network(
         "genotype": blueprint["genotype"],
         "blueprint": blueprint,
         "input_size": [blueprint["height"], blueprint["width"]],
+        "resize": "bilinear, antialiased, to the full size whatever the proportions",
+        "batch": "one picture or more",
         "colour_order": "RGB",
         "input_range": "[0, 1]" if where == "inside" else "[0, 1], then normalised",
         "normalisation": {"where": where, "mean": list(colours.mean), "std": list(colours.std)},
@@ -64,7 +66,7 @@ def of_test(dataset: ReidDataset, found: Parity) -> dict[str, Any]:
         "metrics": described(found.exported, repeats=found.repeats),
         "queries": found.queries,
         "checkpoint_mAP": found.checkpoint["mAP"].mean,
-        "largest_feature_difference": found.difference,
+        "largest_cosine_distance": found.difference,
         "thresholds": _thresholds(found.thresholds),
     }
 
@@ -78,6 +80,7 @@ def _protocol(protocol: Protocol) -> dict[str, Any]:
 
 def _thresholds(found: Thresholds) -> dict[str, Any]:
     return {
+        "rates_of": "pairs of a query and a gallery picture",
         "at": [asdict(threshold) for threshold in found.chosen],
         "pairs_of_one_identity": found.genuine,
         "pairs_of_two": found.impostors,

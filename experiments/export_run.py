@@ -1,25 +1,26 @@
 """From a checkpoint to a file that needs neither NNI nor Lightning, and scores the same."""
 
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
+from experiments.command import step
+from experiments.device import device_of
 from experiments.evaluate_network import Checkpoint
 from experiments.evaluate_targets import open_target, targets_of
-from experiments.export_formats import FORMATS, OPSET, require_opening, require_packages
+from experiments.export_formats import FORMATS, OPSET, Written, require_opening, require_packages
 from experiments.export_graph import Colours, Precision, ship
 from experiments.export_metadata import of_network, of_test
 from experiments.export_parity import compare, first_pixels
 from experiments.exported import Exported
-from experiments.outputs import refuse_unwritable
+from experiments.outputs import refuse_unwritable, writing
 from nas_space.heads import Feature
 from nas_space.inference import IMAGENET
+from nas_space.replacing import replaced
 from reid_data.catalog import NAMES
 from reid_data.records import ReidDataset
 
@@ -40,6 +41,8 @@ class Request:
         normalise: where the colours are normalised.
         precision: of weights and maps.
         opset: of ONNX.
+        device: of the checkpoint in the test: ``"cpu"``, ``"cuda"``, or ``"auto"``.
+        cached: keep the decoded pictures for the next time.
     """
 
     checkpoint: Path
@@ -50,6 +53,8 @@ class Request:
     normalise: Literal["inside", "outside"] = "inside"
     precision: Precision = "32"
     opset: int = OPSET
+    device: str = "auto"
+    cached: bool = False
 
 
 def run(request: Request) -> dict[str, Any]:
@@ -65,18 +70,25 @@ def run(request: Request) -> dict[str, Any]:
     refuse_unwritable({"--out": request.out}, {"--checkpoint": request.checkpoint})
     require_packages(request.file_format)
     checkpoint = Checkpoint.open(
-        request.checkpoint, feature=request.feature, device=torch.device("cpu")
+        request.checkpoint, feature=request.feature, device=device_of(request)
     )
     dataset = evaluation_set(request.data, checkpoint.info)
-    with _draft(request.out) as draft:
-        metadata = _write(request, checkpoint, dataset, draft)
+    written, metadata = _converted(request, checkpoint)
+    with tempfile.TemporaryDirectory() as folder:
+        tested = _opened(request, Path(folder) / request.out.name, written(json.dumps(metadata)))
+        step(f"Scoring the checkpoint and {request.out.name} on {dataset.name}.")
+        found = compare(
+            checkpoint, tested, dataset, precision=request.precision, cached=request.cached
+        )
+        metadata |= of_test(dataset, found)
+        _hand_over(request.out, written(json.dumps(metadata)), tested, dataset)
     print(_report(request.out, metadata))
     return metadata
 
 
-def _write(
-    request: Request, checkpoint: Checkpoint, dataset: ReidDataset, draft: Path
-) -> dict[str, Any]:
+def _converted(request: Request, checkpoint: Checkpoint) -> tuple[Written, dict[str, Any]]:
+    """What makes the file, and what is known of it before it was tested."""
+    step(f"Writing {request.out.name} as {request.file_format}.")
     blueprint = checkpoint.blueprint
     height, width = blueprint.height, blueprint.width
     colours = _colours(checkpoint.info)
@@ -97,14 +109,27 @@ def _write(
         where=request.normalise,
         precision=request.precision,
     )
-    draft.write_bytes(written(json.dumps(metadata)))
+    return written, metadata
+
+
+def _opened(request: Request, draft: Path, content: bytes) -> Exported:
+    """The draft in its own runtime."""
+    step(f"Reading {request.out.name} back in its own runtime.")
+    with writing(draft):
+        draft.write_bytes(content)
     require_opening(request.file_format, draft)
-    tested = Exported.load(draft)
-    found = compare(checkpoint, tested, dataset, precision=request.precision)
-    metadata |= of_test(dataset, found)
-    draft.write_bytes(written(json.dumps(metadata)))
-    _require_same(tested, Exported.load(draft), dataset)
-    return metadata
+    return Exported.load(draft)
+
+
+def _hand_over(out: Path, content: bytes, tested: Exported, dataset: ReidDataset) -> None:
+    """Put the file in its place, if it computes there what was tested."""
+
+    def write(draft: Path) -> None:
+        draft.write_bytes(content)
+        _require_same(tested, Exported.load(draft), dataset)
+
+    with writing(out):
+        replaced(out.resolve(), write)
 
 
 def evaluation_set(data: str | None, info: dict[str, Any]) -> ReidDataset:
@@ -119,6 +144,11 @@ def evaluation_set(data: str | None, info: dict[str, Any]) -> ReidDataset:
     """
     own = next((str(info[key]) for key in EVALUATED_ON if info.get(key)), None)
     named = data or (own and _catalogued(own))
+    if data is None and info.get("training") == "classification":
+        raise ValueError(
+            "The checkpoint was pre-trained on classes, which have no query and no gallery: name a"
+            " data set to test the file on with --data NAME=ROOT."
+        )
     if not named:
         raise ValueError(
             "The checkpoint does not say which data set it is tested on: name one with --data"
@@ -150,20 +180,6 @@ def _require_same(tested: Exported, final: Exported, dataset: ReidDataset) -> No
         )
 
 
-@contextmanager
-def _draft(out: Path) -> Iterator[Path]:
-    """A file beside ``out`` that takes its place if all goes well, and is gone otherwise."""
-    place = out.resolve()
-    draft = place.with_name(f".{place.name}.draft")
-    try:
-        yield draft
-        with draft.open("rb") as written:
-            os.fsync(written.fileno())
-        draft.replace(place)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
 def _report(out: Path, metadata: dict[str, Any]) -> str:
     height, width = metadata["input_size"]
     after, before = metadata["metrics"], metadata["checkpoint_mAP"]
@@ -174,17 +190,29 @@ def _report(out: Path, metadata: dict[str, Any]) -> str:
         f"{metadata['evaluation_data']}: mAP {100 * after['mAP']:.2f} %, rank-1"
         f" {100 * after['rank1']:.2f} % over {metadata['queries']:,} queries; the checkpoint's mAP"
         f" {100 * before:.2f} %",
-        f"largest difference of a feature: {metadata['largest_feature_difference']:.1e}",
-        *(_in_words(threshold) for threshold in metadata["thresholds"]["at"]),
+        "largest difference of a feature, 1 minus cosine:"
+        f" {metadata['largest_cosine_distance']:.1e}",
+        *_in_words(metadata["thresholds"]),
     ]
     return "\n".join(lines)
 
 
-def _in_words(threshold: dict[str, Any]) -> str:
-    rate, similarity = f"{100 * threshold['rate']:g} %", threshold["similarity"]
+def _in_words(thresholds: dict[str, Any]) -> list[str]:
+    pairs = thresholds["pairs_of_two"]
+    return [
+        _of_rate(at["rate"], at["similarity"], at["true_accepts"], pairs) for at in thresholds["at"]
+    ]
+
+
+def _of_rate(rate: float, similarity: float | None, true_accepts: float, pairs: int) -> str:
+    allowed = f"{100 * rate:g} % false accepts of {pairs:,} pairs of two identities"
+    if rate * pairs < 1:
+        allowed = (
+            f"no false accept of {pairs:,} pairs of two identities, too few for {100 * rate:g} %"
+        )
     if similarity is None:
-        return f"{rate} false accepts: no similarity is high enough"
+        return f"{allowed}: no similarity is high enough"
     return (
-        f"{rate} false accepts: similarity {similarity:.4f} and more, which accepts"
-        f" {100 * threshold['true_accepts']:.1f} % of the pairs of one identity"
+        f"{allowed}: similarity {similarity:.4f} and more, which accepts {100 * true_accepts:.1f} %"
+        " of the pairs of one identity"
     )

@@ -12,6 +12,7 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from evaluators.retrieval import Features
+from experiments.describes import About
 from experiments.export_formats import FORMATS, METADATA, Runner, require_packages
 from experiments.export_graph import Colours
 from reid_data.bars import bar
@@ -22,6 +23,31 @@ from reid_data.records import Sighting
 
 FORMAT = "nni-reid export"
 VERSION = 1
+
+_ONNX_BEGINS = b"\x08"
+"""The tag of the first field of ONNX's model, ``ir_version``."""
+
+_PROGRAMS = ("/constants.pkl", "/archive_format")
+"""Ends of names in archives of TorchScript and of exported programs, and not of tensors alone."""
+
+_DESCRIBED = (
+    "file_format", "precision", "genotype", "blueprint", "feature", "feature_dimension",
+    "input_size", "normalisation",
+)  # fmt: skip
+"""What of the metadata a result repeats."""
+
+
+def is_exported(file: Path) -> bool:
+    """Whether the content is ONNX, TorchScript or an exported program, whatever its name.
+
+    Whether ``reid-nas export`` wrote it is for ``read_metadata`` to say.
+    """
+    if not file.is_file():
+        return False
+    if zipfile.is_zipfile(file):
+        return bool(_records(file, *_PROGRAMS))
+    with file.open("rb") as content:
+        return content.read(len(_ONNX_BEGINS)) == _ONNX_BEGINS
 
 
 def read_metadata(file: Path) -> dict[str, Any]:
@@ -50,9 +76,16 @@ def read_metadata(file: Path) -> dict[str, Any]:
 
 def _from_archive(file: Path) -> str:
     """The text in a file of torch's, empty where there is none."""
-    with zipfile.ZipFile(file) as archive:
-        names = [name for name in archive.namelist() if name.endswith(f"/extra/{METADATA}")]
-        return archive.read(names[0]).decode() if names else ""
+    return next((text.decode() for text in _records(file, f"/extra/{METADATA}")), "")
+
+
+def _records(file: Path, *ends: str) -> list[bytes]:
+    """What lies in an archive under names that end so; nothing in a broken one."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return [archive.read(name) for name in archive.namelist() if name.endswith(ends)]
+    except zipfile.BadZipFile:
+        return []
 
 
 def _from_onnx(file: Path) -> str:
@@ -73,12 +106,13 @@ class Exported:
     """A file in its own runtime on the CPU: bytes of pictures in, features out.
 
     Args:
+        file: where it lies.
         run: what the file computes.
         metadata: what it says of itself.
     """
 
-    def __init__(self, run: Runner, metadata: dict[str, Any]) -> None:
-        self._run, self.metadata = run, metadata
+    def __init__(self, file: Path, run: Runner, metadata: dict[str, Any]) -> None:
+        self._file, self._run, self.metadata = file, run, metadata
         self.height, self.width = metadata["input_size"]
         colours = metadata["normalisation"]
         outside = colours["where"] == "outside"
@@ -89,11 +123,41 @@ class Exported:
         """Open a file in the runtime of its format.
 
         Raises:
-            ValueError: if there is no such file, it is something else, or its runtime is missing.
+            ValueError: if there is no such file, it is something else, or its runtime is missing or
+                cannot open it.
         """
         metadata = read_metadata(file)
-        require_packages(metadata["file_format"])
-        return cls(FORMATS[metadata["file_format"]].open(file), metadata)
+        name = metadata["file_format"]
+        require_packages(name)
+        try:
+            run = FORMATS[name].open(file)
+        except Exception as error:
+            raise ValueError(
+                f"The runtime of {name} cannot open {file.name} ({type(error).__name__}:"
+                f" {error}): export it anew, or take the versions that wrote it."
+            ) from error
+        return cls(file, run, metadata)
+
+    @property
+    def about(self) -> About:
+        """What is said of it beside its scores."""
+        said = self.metadata
+        thresholds = said["thresholds"]["at"] if "thresholds" in said else []  # before its test
+        return About(
+            self._file,
+            said["network"],
+            self.height,
+            self.width,
+            said["feature"],
+            said["training_data"],
+            f"{said['file_format']} in {said['precision']} bit",
+            {at["rate"]: at["similarity"] for at in thresholds},
+        )
+
+    def described(self) -> dict[str, Any]:
+        """Plain values for a result file, from the metadata; no path."""
+        said = {name: self.metadata[name] for name in _DESCRIBED}
+        return {"file": self._file.name, **said, "info": self.metadata["training"]}
 
     def __call__(self, pixels: UInt8[Tensor, "B 3 H W"]) -> Float32[Tensor, "B D"]:
         """Features of unit length.
@@ -105,13 +169,21 @@ class Exported:
         return self._run(images if self._colours is None else self._colours.normalise(images))
 
     def features(
-        self, sightings: Sequence[Sighting], *, batch_size: int, progress: str | None = None
+        self,
+        sightings: Sequence[Sighting],
+        *,
+        batch_size: int,
+        flip: bool = False,
+        cached: bool = True,
+        progress: str | None = None,
     ) -> Features:
-        """Of pictures, through the cache of decoded ones; no rows for no pictures.
+        """Of pictures; no rows for no pictures.
 
         Args:
             sightings: the pictures.
             batch_size: pictures at a time.
+            flip: take the mean of the features of a picture and of its mirror image.
+            cached: keep the decoded pictures for the next time.
             progress: what to call the work in a progress bar, or None for no bar.
 
         Raises:
@@ -119,10 +191,14 @@ class Exported:
         """
         rows = [torch.empty(0, self.metadata["feature_dimension"])]
         if sightings:
-            pictures = Pictures(sightings, height=self.height, width=self.width, progress=progress)
+            pictures = Pictures(
+                sightings, height=self.height, width=self.width, cached=cached, progress=progress
+            )
             with bar(total=len(sightings), desc=progress, unit="picture") as done:
                 for batch in torch.split(torch.arange(len(sightings)), batch_size):
-                    rows.append(self(pictures.read(batch)))
+                    pixels = pictures.read(batch)
+                    v = self(pixels)
+                    rows.append((v + self(pixels.flip(3))) / 2 if flip else v)
                     done.update(len(batch))
         return Features(
             torch.cat(rows),

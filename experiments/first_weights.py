@@ -1,35 +1,76 @@
 """A training that does not begin from scratch: weights of a file, as far as they have a place."""
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from nas_space.checkpoints import Matched, load_foreign
 from nas_space.heads import EmbeddingNetwork
-from nas_space.networks import FORMAT, read_network
+from nas_space.networks import FORMAT, Blueprint, Saved, network_from, read_network
+from nas_space.peers import VisionTransformer
 from nas_space.torch_file import read_tensors
 
+WEIGHTS_FILE = "weights.json"
 
-def begin_with(network: EmbeddingNetwork, file: Path) -> Matched:
+_POSITIONS = "encoder.pos_embedding"
+_HEADS = ("head", "global_head", "local_head", "reduce")
+"""Parts of a network that a pre-training does not know, or gives other tasks."""
+_TOLD = ("depths", "subtract", "cell_width")
+"""Fields of MSINet's blueprint that change what its weights do and need not change their shapes."""
+
+
+@dataclass(frozen=True)
+class FirstWeights:
+    """What a network began with.
+
+    Attributes:
+        file: name of the file.
+        matched: what became of the names.
+        differences: between the file's network and this one, in words.
+    """
+
+    file: str
+    matched: Matched
+    differences: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Lines for a person."""
+        return "\n".join([f"{self.file}:", str(self.matched), *self.differences])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as values JSON has."""
+        lists = {name: list(names) for name, names in self.matched._asdict().items()}
+        return {"file": self.file, **lists, "differences": list(self.differences)}
+
+
+def begin_with(network: EmbeddingNetwork, blueprint: Blueprint, file: Path) -> FirstWeights:
     """Put a file's weights into a network, in place.
 
+    The heads may be missing, and so may weights of MSINet's interactions, for a file may have
+    others. A vision transformer's positions are resized if the file's images had another size.
+
     Args:
-        network: any.
+        network: any; not to be used if an error is raised.
+        blueprint: that built it.
         file: that ``pretrain`` or another training wrote, or one that others published.
 
     Returns:
         What became of the names. Classifiers are in no file of this project, and have no place.
 
     Raises:
-        ValueError: if the file is neither, no name has a place, or a tensor has another shape
-            than its place.
+        ValueError: if the file is neither, is of another network, lacks weights of the backbone, or
+            a tensor has another shape than its place.
     """
     content = read_tensors(file)
     if isinstance(content, dict) and content.get("format") == FORMAT:
-        return _taken_over(network, read_network(file).weights, file.name)
-    return load_foreign(network, file)
+        return _taken_over(network, blueprint, read_network(file), file.name)
+    matched = load_foreign(network, file)
+    _require_backbone(matched, file.name)
+    return FirstWeights(file.name, matched)
 
 
 def fingerprint(file: Path) -> str:
@@ -44,22 +85,68 @@ def fingerprint(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()[:8]
 
 
-def _taken_over(network: EmbeddingNetwork, found: dict[str, Tensor], file: str) -> Matched:
+def _taken_over(
+    network: EmbeddingNetwork, blueprint: Blueprint, saved: Saved, file: str
+) -> FirstWeights:
+    if saved.blueprint.network != blueprint.network:
+        raise ValueError(
+            f"{file} holds weights of {saved.blueprint.network}, and {blueprint.network} is"
+            " trained: take weights of the same network."
+        )
+    found, resized = _fitted(network, saved)
     places = network.state_dict()
-    matched = sorted(places.keys() & found.keys())
+    taken = sorted(places.keys() & found.keys())
     different = [
         f"{name} {list(found[name].shape)} for {list(places[name].shape)}"
-        for name in matched
+        for name in taken
         if found[name].shape != places[name].shape
     ]
-    if different or not matched:
+    if different:
         raise ValueError(
-            f"{len(different)} of the {len(matched)} weights of {file} that have a place are of"
-            f" another shape ({', '.join(different[:3]) or 'none has a place'}): take weights of"
-            " the same network, genotype and widths."
+            f"{len(different)} of the {len(taken)} weights of {file} that have a place are of"
+            f" another shape ({', '.join(different[:3])}): take weights of the same widths."
         )
-    with torch.no_grad():
-        for name in matched:
-            places[name].copy_(found[name])
     missing, unexpected = (places.keys() - found.keys(), found.keys() - places.keys())
-    return Matched(tuple(matched), tuple(sorted(missing)), tuple(sorted(unexpected)))
+    matched = Matched(tuple(taken), tuple(sorted(missing)), tuple(sorted(unexpected)))
+    _require_backbone(matched, file)
+    with torch.no_grad():
+        for name in taken:
+            places[name].copy_(found[name])
+    return FirstWeights(file, matched, (*resized, *_differences(saved.blueprint, blueprint)))
+
+
+def _fitted(network: EmbeddingNetwork, saved: Saved) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """A file's weights for this network's size of images, and what had to be changed."""
+    if not isinstance(network, VisionTransformer):
+        return saved.weights, ()
+    learnt = network_from(saved)
+    if not isinstance(learnt, VisionTransformer) or learnt.grid == network.grid:
+        return saved.weights, ()
+    positions = learnt.positions(network.grid).detach()
+    said = f"{_POSITIONS}: resized from {learnt.grid} to {network.grid} patches"
+    return {**saved.weights, _POSITIONS: positions}, (said,)
+
+
+def _require_backbone(matched: Matched, file: str) -> None:
+    lacking = [
+        name for name in matched.missing if name.split(".")[0] not in _HEADS and ".slot" not in name
+    ]
+    if lacking:
+        raise ValueError(
+            f"{file} lacks {len(lacking)} weights of the backbone, such as {lacking[0]}: take"
+            " weights of the whole network, of the same depths."
+        )
+
+
+def _differences(theirs: Blueprint, ours: Blueprint) -> tuple[str, ...]:
+    """What is not the same in two blueprints of one network, in words."""
+    pairs = zip(_telling(theirs).items(), _telling(ours).values(), strict=True)
+    return tuple(
+        f"{name}: {their} in the file, {our} here" for (name, their), our in pairs if their != our
+    )
+
+
+def _telling(blueprint: Blueprint) -> dict[str, Any]:
+    if blueprint.genotype is None:
+        return {}
+    return {name: getattr(blueprint, name) for name in _TOLD} | dict(blueprint.genotype.slots)

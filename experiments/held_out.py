@@ -22,10 +22,15 @@ class HeldOut:
             rule where no identity was seen by two cameras.
 
     Raises:
-        ValueError: if a picture cannot be read.
+        ValueError: if no identity has two pictures, or a picture cannot be read.
     """
 
     def __init__(self, sightings: Sequence[Sighting], data: Data, *, camera_rule: bool) -> None:
+        if len({sighting.identity for sighting in sightings}) == len(sightings):
+            raise ValueError(
+                f"Of the {len(sightings)} pictures put aside no two show one identity, so that none"
+                " can be found: set retrain.held_out to a larger share, or to 0."
+            )
         self._sightings = sightings
         self._camera_rule = camera_rule and seen_twice(sightings)
         self._pictures = Pictures(

@@ -7,7 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from experiments.points import differing, short_names, shown
 from experiments.trials import Trial
+
+_LONGEST_VALUE, _LONGEST_NAME = 24, 48
+"""Letters of a setting's value, and of all that a trial is called by; the rest is cut off."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +111,21 @@ def _column(lines: Sequence[Line], width: int | None = None) -> int:
     return min([longest, *(name + width - whole for name, whole in named if whole <= width)])
 
 
-def describe(trial: Trial, now: float) -> Line:
-    """How ``trial`` stands at ``now``, in seconds since 1970."""
+def describe_all(trials: Sequence[Trial], now: float) -> list[Line]:
+    """How trials stand at ``now``, in seconds since 1970, each called by what tells it apart."""
+    return [
+        describe(trial, now, what) for trial, what in zip(trials, _told_apart(trials), strict=True)
+    ]
+
+
+def describe(trial: Trial, now: float, what: str | None = None) -> Line:
+    """How one trial stands.
+
+    Args:
+        trial: of an experiment.
+        now: in seconds since 1970.
+        what: it is called besides its number; None for its strategy.
+    """
     try:
         progress = trial.progress()
         result = trial.result()
@@ -116,7 +133,8 @@ def describe(trial: Trial, now: float) -> Line:
         return Line(f"trial {trial.number}  {error}", ended=trial.ended)
     name, seed = f"trial {trial.number} ", ""
     if progress is not None:
-        name, seed = f"{name} {progress.strategy:<6}", f"seed {progress.seed}  "
+        what = progress.strategy if what is None else what
+        name, seed = f"{name} {what:<6}", f"seed {progress.seed}  "
     if trial.ended:
         return Line(f"{seed}{_outcome(trial)}", ended=True, name=name)
     if progress is None:
@@ -128,6 +146,35 @@ def describe(trial: Trial, now: float) -> Line:
         text += f"  held-out mAP {100 * progress.retrieval:.2f} %"
     left = None if progress.stage == "stopped" else progress.seconds_left_at(now)
     return Line(text, "" if left is None else duration(left), name=name)
+
+
+def _told_apart(trials: Sequence[Trial]) -> list[str | None]:
+    """The settings that differ among the trials that have begun, and the strategy if that does."""
+    points = [trial.recipe() for trial in trials]
+    names = short_names(differing(filter(None, points)))
+    if not names:
+        return [None] * len(trials)
+    strategies = [_strategy(trial) for trial in trials]
+    words = [
+        [f"{name}={_cut(shown(point[key]))}" if key in point else "" for key, name in names.items()]
+        for point in points
+    ]
+    if len(set(filter(None, strategies))) > 1:
+        words = [[strategy, *own] for strategy, own in zip(strategies, words, strict=True)]
+    widths = [max(map(len, column)) for column in zip(*words, strict=True)]
+    return [_cut("  ".join(map(str.ljust, own, widths)).rstrip(), _LONGEST_NAME) for own in words]
+
+
+def _strategy(trial: Trial) -> str:
+    try:
+        progress = trial.progress()
+    except ValueError:
+        return ""
+    return "" if progress is None else progress.strategy
+
+
+def _cut(text: str, length: int = _LONGEST_VALUE) -> str:
+    return text if len(text) <= length else f"{text[: length - 3]}..."
 
 
 def duration(seconds: float) -> str:

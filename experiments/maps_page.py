@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,8 +26,8 @@ from reid_data.records import Sighting
 _COLOURS = "inferno"
 """Perceptually uniform: equal steps of a map look equally large, in grey as well."""
 
-_STRENGTH = 0.65
-"""Of the colours over the grey picture."""
+_GREY = 0.6
+"""Brightness of the picture, so that the colours stand out from it."""
 
 _WHAT = ("strength", "shared with the other")
 
@@ -85,15 +86,18 @@ def write_maps_page(folder: Path, maps: Maps, *, batch_size: int = 32) -> Path:
         The page.
 
     Raises:
-        ValueError: if a picture cannot be read.
+        ValueError: if a picture cannot be read, or a file not be written.
     """
-    thumbnails = Thumbnails(folder)
     seen = [_seen(checkpoint, maps.pairs, batch_size) for checkpoint in maps.checkpoints]
+    return write_page(folder, partial(_page, maps, seen))
+
+
+def _page(maps: Maps, seen: Sequence[_Seen], thumbnails: Thumbnails) -> str:
     cards = [
         _card(pair, [_of_pair(one, place) for one in seen], maps, thumbnails)
         for place, pair in enumerate(maps.pairs)
     ]
-    page = document(
+    return document(
         maps.title,
         f"{STYLE}{MAPS}:root{{--columns:{2 * len(maps.checkpoints)}}}",
         element("h1", maps.title),
@@ -109,7 +113,6 @@ def write_maps_page(folder: Path, maps: Maps, *, batch_size: int = 32) -> Path:
         _legend(),
         *cards,
     )
-    return write_page(folder, page)
 
 
 def _seen(checkpoint: Checkpoint, pairs: Sequence[Pair], batch_size: int) -> _Seen:
@@ -129,12 +132,12 @@ def _legend() -> Html:
     ramp = element("span", class_="ramp", style=f"background:linear-gradient(90deg,{stops})")
     return element(
         "p",
-        element("span", "least", ramp, "most, of one picture"),
-        element("span", "strength: the length of the last map's vector at a position"),
+        element("span", "least", ramp, "most within that picture"),
+        element("span", "strength: where the network answers most (length of its last map)"),
         element(
             "span",
-            "shared: the largest product of that vector with any of the other picture's, which a"
-            " spatial alignment makes alike",
+            "shared with the other: where it finds what it also finds in the other picture (largest"
+            " product with any of its positions), as a spatial alignment compares them",
         ),
         class_="legend",
     )
@@ -142,7 +145,10 @@ def _legend() -> Html:
 
 def _card(pair: Pair, seen: Sequence[_Seen], maps: Maps, thumbnails: Thumbnails) -> Html:
     heads = [element("span")]
-    heads += [element("span", one.name, class_="over") for one in maps.checkpoints]
+    heads += [
+        element("span", *_called(maps.checkpoints, place), class_="over")
+        for place in range(len(maps.checkpoints))
+    ]
     cells = [
         cell
         for place, (sighting, said) in enumerate(
@@ -157,6 +163,14 @@ def _card(pair: Pair, seen: Sequence[_Seen], maps: Maps, thumbnails: Thumbnails)
         element("div", *heads, *cells, class_="pair"),
         class_="card",
     )
+
+
+def _called(checkpoints: Sequence[Checkpoint], place: int) -> list[str | Html]:
+    """A checkpoint's name, numbered if another has the same, and how it was trained."""
+    one, names = checkpoints[place], [other.name for other in checkpoints]
+    number = f"{place + 1}: " if names.count(one.name) > 1 else ""
+    training = one.about.training
+    return [f"{number}{one.name}", *([element("small", training)] if training else [])]
 
 
 def _at(seen: _Seen, place: int) -> tuple[Float[Tensor, "h w"], Float[Tensor, "h w"]]:
@@ -178,17 +192,19 @@ def _line(
         camera,
         element("small", breakable(maps.file_of(sighting))),
     )
-    image = thumbnails.image(sighting.path, alt=f"{said}, identity {sighting.identity}")
+    who = f"{said}, identity {sighting.identity}"
+    image = thumbnails.image(sighting.path, alt=who)
     line = [element("figure", element("div", image, class_="well"), words)]
     small = small_picture(sighting.path, thumbnails.side)
     for checkpoint, both in zip(maps.checkpoints, seen, strict=True):
         for what, values in zip(_WHAT, both, strict=True):
-            picture = _drawn(small, values, thumbnails.folder, f"{what}, {checkpoint.name}")
+            alt = f"{what}, {checkpoint.name}, of: {who}"
+            height, width = values.shape
             line.append(
                 element(
                     "figure",
-                    element("div", picture, class_="well"),
-                    element("figcaption", what),
+                    element("div", _drawn(small, values, thumbnails.folder, alt), class_="well"),
+                    element("figcaption", what, element("small", f"{height} x {width} positions")),
                 )
             )
     return line
@@ -209,7 +225,12 @@ def _drawn(small: Image.Image, values: Float[Tensor, "h w"], folder: Path, alt: 
 
 
 def overlaid(picture: Image.Image, values: Float[Tensor, "h w"]) -> Image.Image:
-    """A map in colours over the picture in grey.
+    r"""A map in colours, as light that falls on the picture in grey.
+
+    .. math:: 1 - (1 - 0.6 g) (1 - c(v))
+
+    The colour c of a low value v is nearly black, and leaves the picture to be seen; that of a high
+    one is nearly white, and hides it. Whatever the grey g, a higher value is brighter.
 
     Args:
         picture: of any size.
@@ -218,5 +239,5 @@ def overlaid(picture: Image.Image, values: Float[Tensor, "h w"]) -> Image.Image:
     grey = np.asarray(picture.convert("L"), dtype=np.float32)[..., None] / 255
     big = enlarged(values[None], height=picture.height, width=picture.width)[0].numpy()
     colours = mpl.colormaps[_COLOURS](big)[..., :3]
-    mixed = _STRENGTH * colours + (1 - _STRENGTH) * grey
+    mixed = 1 - (1 - _GREY * grey) * (1 - colours)
     return Image.fromarray((255 * mixed).round().astype(np.uint8))

@@ -1,10 +1,11 @@
 """The files that a command writes: refused before the work, replaced at once after it."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from evaluators.state import replaced
+from nas_space.replacing import replaced
 
 
 def refuse_unwritable(outputs: Mapping[str, Path], inputs: Mapping[str, Path]) -> None:
@@ -45,10 +46,30 @@ def _refuse_unwritable(option: str, file: Path) -> None:
         ) from error
 
 
+@contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """Name the file where the system says no more than that a disk is full.
+
+    Raises:
+        ValueError: if what is done here cannot write.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(
+            f"{file} cannot be written ({error.strerror}): check the disk and the folder's rights."
+        ) from error
+
+
 def write(file: Path, text: str) -> None:
-    """Replace what the name ``file`` leads to, links followed."""
+    """Replace what the name ``file`` leads to, links followed.
+
+    Raises:
+        ValueError: if the disk fails.
+    """
 
     def write_draft(draft: Path) -> None:
         draft.write_text(text, encoding="utf-8")
 
-    replaced(file.resolve(), write_draft)
+    with writing(file):
+        replaced(file.resolve(), write_draft)

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from experiments.run_command import add_network, carried_out, parser_of, settings_of, size
 
+_EXAMPLE = """\
+reid-nas pretrain --recipe pretraining --genotype msinet_msmt17 --data classes --out runs/first"""
+
 
 def main(argv: Sequence[str]) -> int:
     """Pre-train one network.
@@ -19,14 +22,15 @@ def main(argv: Sequence[str]) -> int:
 
     Returns:
         0 when the run finished, 1 when it failed (``error.txt`` in its folder then says in a
-        sentence why, unless an earlier run lies there), 128 plus the signal's number if
-        interrupted.
+        sentence why) or was refused, 128 plus the signal's number if interrupted.
     """
     arguments = _parser().parse_args(argv)
     out: Path = arguments.out
 
     def work() -> None:
         from experiments.diary import Reporter
+        from experiments.effects import require_effect
+        from experiments.outcome import pretraining_words
         from experiments.pretraining import pretrain
         from experiments.recipes import resolve
         from experiments.training_run import genotype_named
@@ -39,8 +43,10 @@ def main(argv: Sequence[str]) -> int:
             data__width=width,
             retrain__epochs=arguments.epochs,
         )
+        recipe = resolve(arguments.recipe, settings)
+        require_effect(settings, recipe, "pre-training")
         result = pretrain(
-            resolve(arguments.recipe, settings),
+            recipe,
             None if arguments.genotype is None else genotype_named(arguments.genotype),
             arguments.data,
             out,
@@ -48,13 +54,15 @@ def main(argv: Sequence[str]) -> int:
             workers=arguments.workers,
             resume=arguments.resume,
         )
-        print("\n".join(f"{name:<10}  {value}" for name, value in result.items()))
+        genotype, peer = arguments.genotype, arguments.network
+        network = ["--network", peer] if genotype is None else ["--genotype", genotype]
+        print(pretraining_words(result, out, network))
 
     return carried_out(out, work, resume=arguments.resume)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = parser_of("pretrain", __doc__)
+    parser = parser_of("pretrain", __doc__, _EXAMPLE)
     add_network(parser)
     parser.add_argument(
         "--data",
@@ -63,9 +71,17 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="with train/CLASS/ and perhaps val/CLASS/",
     )
-    parser.add_argument("--epochs", type=int, help="of the training")
-    parser.add_argument("--size", type=size, metavar="HxW", help="of a picture, pixels")
     parser.add_argument(
-        "--workers", type=int, default=4, help="threads that decode pictures (default: 4)"
+        "--epochs", type=int, metavar="N", help="of the training (default: the recipe's)"
+    )
+    parser.add_argument(
+        "--size", type=size, metavar="HxW", help="of a picture, pixels (default: the recipe's)"
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=4,
+        metavar="N",
+        help="threads that decode pictures (default: 4)",
     )
     return parser

@@ -13,7 +13,13 @@ import torch
 from evaluators.epoch_report import TrainingEpoch
 from evaluators.objectives import Classification
 from evaluators.training import Listener, fit
-from experiments.class_folders import ClassBatches, Classes, read_classes, still
+from experiments.class_folders import (
+    ClassBatches,
+    Classes,
+    read_classes,
+    require_readable_classes,
+    still,
+)
 from experiments.device import device_of
 from experiments.diary import Diary, Reporter
 from experiments.earlier import RETRAIN_STATE
@@ -28,7 +34,7 @@ from nas_space.cost import measure_cost
 from nas_space.genotype import Genotype
 from nas_space.heads import EmbeddingNetwork
 from nas_space.networks import read_network
-from reid_data.randomness import mixed_seed
+from reid_data.share import Share
 
 _FEW = 5
 
@@ -94,6 +100,8 @@ def _whole_way(
 ) -> dict[str, Any]:
     began, plan = time.monotonic(), diary.plan
     recipe = plan.recipe
+    if not diary.earlier.retrain:
+        require_readable_classes(classes)
     network = network_of(genotype, recipe)
     diary.given(genotype)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -108,7 +116,7 @@ def _whole_way(
         diary.folder,
         network,
         blueprint_of(genotype, recipe),
-        info_of(recipe, plan.given["pictures"]) | dict(plan.given),
+        info_of(recipe, plan.given["pictures"]) | dict(plan.given) | {"alignment": "none"},
     )
 
     def finished(epoch: TrainingEpoch) -> None:
@@ -150,22 +158,23 @@ def _told_again(folder: Path, *, reporter: Reporter) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _BatchesOf:
-    """Makes the batches of every process."""
+    """Makes every process its share of the batches."""
 
     classes: Classes
     recipe: Recipe
     workers: int
 
     def __call__(self, device: torch.device, number: int) -> ClassBatches:
-        data, seed = self.recipe.data, self.recipe.seed
+        data = self.recipe.data
         return ClassBatches(
             self.classes.train,
             height=data.height,
             width=data.width,
             size=data.identities * data.images,
-            seed=mixed_seed(seed, number) if number else seed,
+            seed=self.recipe.seed,
             device=device,
             workers=self.workers,
+            share=Share(number, self.recipe.retrain.devices),
         )
 
 

@@ -20,13 +20,38 @@ ENDS: tuple[Stage, ...] = ("done", "stopped", "failed")
 PROGRESS_FILE = "progress.json"
 RECIPE_FILE = "recipe.json"
 EPOCHS_FILE = "epochs.jsonl"
+GENOTYPE_FILE = "genotype.json"
 
 
 def begun(folder: Path) -> bool:
-    """Whether a run in the folder has come further than reading its data."""
+    """Whether a run has finished an epoch in the folder, or a genotype lies there without a run."""
     # os.path: False, not an error, where nobody may look
-    epochs, genotype = folder / EPOCHS_FILE, folder / "genotype.json"
-    return os.path.exists(genotype) or (os.path.exists(epochs) and os.path.getsize(epochs) > 0)
+    epochs = folder / EPOCHS_FILE
+    if os.path.exists(epochs) and os.path.getsize(epochs) > 0:
+        return True
+    return os.path.exists(folder / GENOTYPE_FILE) and not os.path.exists(folder / RECIPE_FILE)
+
+
+def require_free(folder: Path) -> None:
+    """Nothing happens where a run can begin in the folder.
+
+    Raises:
+        ValueError: if it holds a run.
+    """
+    if begun(folder):
+        raise ValueError(
+            f"The folder {folder.name!r} holds a run already: go on with it by --resume, name"
+            " another one, or delete it first."
+        )
+
+
+def failure_in(folder: Path) -> "Progress | None":
+    """The last word of a run that failed in the folder, None where none says that it did."""
+    try:
+        found = Progress.read(folder / PROGRESS_FILE)
+    except (OSError, ValueError):
+        return None
+    return found if found.stage == "failed" else None
 
 
 @dataclass(frozen=True)
@@ -37,8 +62,9 @@ class Progress:
         strategy: name of the search strategy.
         seed: the trial's seed.
         stage: what the trial is doing.
-        epoch: epochs of this stage that are finished.
-        epochs: epochs this stage will have; 0 where a stage has none.
+        epoch: epochs of this stage that are finished; of an end, those of the stage that it broke
+            off or came after.
+        epochs: epochs that stage has in the whole; 0 where it has none.
         retrieval: latest mAP on held-out training identities, a fraction; None before the first.
         seconds_left: for the whole trial, counted from ``updated``; None while unknown.
         updated: when this was written, in seconds since 1970.
@@ -126,6 +152,16 @@ class Ledger:
         """``d``: finished epochs of ``stage``."""
         return sum(s == stage for s, _ in self.spent)
 
+    def behind(self, stage: Stage) -> Stage:
+        """The stage whose epochs count: itself, or the one an end broke off or came after.
+
+        That is the first stage with epochs to come, or the last one.
+        """
+        if stage not in ENDS:
+            return stage
+        open_ones = [s for s, planned in self.planned.items() if self.done(s) < planned]
+        return open_ones[0] if open_ones else [stage, *self.planned][-1]
+
     def seconds_left(self) -> float | None:
         """``T``; None until the first epoch is measured."""
         if not self.spent:
@@ -162,12 +198,13 @@ def report_progress(
         stage: what the trial is doing now.
         retrieval: latest held-out mAP, a fraction, or None.
     """
+    counted = ledger.behind(stage)
     progress = Progress(
         strategy=strategy,
         seed=seed,
         stage=stage,
-        epoch=ledger.done(stage),
-        epochs=ledger.planned.get(stage, 0),
+        epoch=ledger.done(counted),
+        epochs=ledger.planned.get(counted, 0),
         retrieval=retrieval,
         seconds_left=0.0 if stage in ENDS else ledger.seconds_left(),
     )

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -22,6 +24,9 @@ _SIGNS = {
 """Tick, cross and dash, in a square of 12."""
 
 _BARS = 20
+
+_LEFT_OUT = 3
+"""Pictures that are shown of those left out one behind the other."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +71,13 @@ def write_ranked_page(folder: Path, ranked: Ranked) -> Path:
         The page.
 
     Raises:
-        ValueError: if a picture cannot be read.
+        ValueError: if a picture cannot be read, or a file not be written.
     """
-    thumbnails = Thumbnails(folder)
-    page = document(
+    return write_page(folder, partial(_page, ranked))
+
+
+def _page(ranked: Ranked, thumbnails: Thumbnails) -> str:
+    return document(
         ranked.title,
         STYLE + RANKED + _switches() + f":root{{--aspect:{ranked.aspect:.4f}}}",
         element("h1", ranked.title),
@@ -77,10 +85,9 @@ def write_ranked_page(folder: Path, ranked: Ranked) -> Path:
         _facts(ranked),
         _legend(ranked.camera_rule),
         *(_choice(choice, checked=choice == ranked.first) for choice in CHOICES),
-        element("nav", *(element("label", _spoken(c), for_=c) for c in CHOICES), class_="tabs"),
+        element("nav", *(_tab(choice, ranked) for choice in CHOICES), class_="tabs"),
         *(_section(choice, ranked, thumbnails) for choice in CHOICES),
     )
-    return write_page(folder, page)
 
 
 def _switches() -> str:
@@ -102,8 +109,11 @@ def _choice(choice: Choice, *, checked: bool) -> Html:
     )
 
 
-def _spoken(choice: Choice) -> str:
-    return {"worst": "Worst queries", "best": "Best queries", "random": "Random queries"}[choice]
+def _tab(choice: Choice, ranked: Ranked) -> Html:
+    """Says how many queries are behind it."""
+    count = len(ranked.lists[choice])
+    words = f"{_number(count, f'{choice} query', f'{choice} queries')}"
+    return element("label", words, for_=choice)
 
 
 def _facts(ranked: Ranked) -> Html:
@@ -122,12 +132,13 @@ def _spread(retrieval: Retrieval) -> Html:
         element("i", style=f"height:{math.ceil(44 * count / max(counts))}px", title=_bar(at, count))
         for at, count in enumerate(counts)
     ]
+    words = "; ".join(_bar(at, count) for at, count in enumerate(counts) if count)
     return element(
         "div",
-        element("dt", "Queries by average precision"),
+        element("dt", f"Queries by AP, highest bar {max(counts):,}"),
         element(
             "dd",
-            element("span", *bars, class_="spread"),
+            element("span", *bars, class_="spread", role="img", aria_label=words),
             element("span", element("span", "0 %"), element("span", "100 %"), class_="scale"),
         ),
     )
@@ -135,15 +146,15 @@ def _spread(retrieval: Retrieval) -> Html:
 
 def _bar(at: int, count: int) -> str:
     step = 100 // _BARS
-    return f"{step * at} to {step * (at + 1)} %: {count:,} queries"
+    return f"AP {step * at} to {step * (at + 1)} %: {_number(count, 'query', 'queries')}"
 
 
 def _legend(camera_rule: bool) -> Html:
     meanings = {"right": "right: the query's identity", "wrong": "wrong: another identity"}
     if camera_rule:
         meanings["out"] = (
-            "left out by the camera rule (the query's identity and camera): no rank, shown where it"
-            " would have stood"
+            "left out: the query's own identity by its own camera, or junk; it has no rank, and"
+            " stands where it would have had one"
         )
     keys = [
         element("span", element("span", _sign(kind), class_=f"sign {kind}"), words)
@@ -171,7 +182,7 @@ def _row(one: RankedList, ranked: Ranked, thumbnails: Thumbnails) -> Html:
         _caption(element("strong", "Query"), query, ranked.file_of(query)),
         class_="query",
     )
-    entries = [_entry(entry, ranked, thumbnails) for entry in one.shown]
+    entries = [item for run in _runs(one.shown) for item in _items(run, ranked, thumbnails)]
     if one.beyond is not None:
         entries.append(_entry(one.beyond, ranked, thumbnails, beyond=True))
     return element(
@@ -180,6 +191,20 @@ def _row(one: RankedList, ranked: Ranked, thumbnails: Thumbnails) -> Html:
         element("div", asked, element("ol", *entries, class_="ranks"), class_="row"),
         class_="card",
     )
+
+
+def _runs(shown: Sequence[Entry]) -> list[list[Entry]]:
+    """Pictures that are left out one behind the other together, and the others together."""
+    return [list(run) for _, run in groupby(shown, lambda entry: entry.rank is None)]
+
+
+def _items(run: Sequence[Entry], ranked: Ranked, thumbnails: Thumbnails) -> list[Html]:
+    """All that are ranked; of a run of those left out the first few, and how many more."""
+    few = run if run[0].rank is not None else run[:_LEFT_OUT]
+    items = [_entry(entry, ranked, thumbnails) for entry in few]
+    if len(few) < len(run):
+        items.append(element("li", f"+{len(run) - len(few):,} left out", class_="more"))
+    return items
 
 
 def _head(one: RankedList, query: Sighting) -> Html:
@@ -193,14 +218,15 @@ def _head(one: RankedList, query: Sighting) -> Html:
         element(
             "p",
             element("b", f"{right:,}"),
-            f" of {_number(len(one.hits), 'right picture')} in the first {len(ranked):,}",
+            f" of {_number(len(one.hits), 'right picture', 'right pictures')} in the first"
+            f" {len(ranked):,}",
         ),
         class_="head",
     )
 
 
-def _number(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def _number(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def _entry(entry: Entry, ranked: Ranked, thumbnails: Thumbnails, *, beyond: bool = False) -> Html:
@@ -220,7 +246,13 @@ def _entry(entry: Entry, ranked: Ranked, thumbnails: Thumbnails, *, beyond: bool
                 class_="well",
             ),
             _caption(
-                joined(["cos ", element("strong", f"{entry.similarity:.4f}")]),
+                joined(
+                    [
+                        "\N{HORIZONTAL ELLIPSIS} first right, " if beyond else "",
+                        "cos ",
+                        element("strong", f"{entry.similarity:.4f}"),
+                    ]
+                ),
                 sighting,
                 ranked.file_of(sighting),
             ),

@@ -1,6 +1,7 @@
 """A recipe: everything that decides what a run does, as frozen values checked as a whole."""
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import Literal
 
 from evaluators.course import Precision
@@ -51,6 +52,16 @@ def _check_positive(group: str, settings: object, *names: str) -> None:
             )
 
 
+def _check_range(group: str, settings: object, *names: str, most: float = inf) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        if not 0 <= value <= most or value == inf:
+            raise ValueError(
+                f"The recipe's field '{group}.{name}' is {value}: a finite number of 0 or more"
+                f"{'' if most == inf else f', at most {most}'} is needed."
+            )
+
+
 def _check_share(field: str, share: float) -> None:
     if not 0 <= share < 1:
         raise ValueError(
@@ -65,7 +76,8 @@ class Data:
     Attributes:
         name: of the data set, as the catalog knows it.
         part: of MSMT17 that is trained on; other sets have "trainval" only.
-        target: the data set that is tested on, under its own protocol, or None for the same.
+        targets: the data sets that are tested on, each under its own protocol; none for the source
+            itself. In words a JSON list, as ``["msmt17", "market_layout:shop"]``.
         height: of a picture, pixels.
         width: of a picture, pixels.
         held_out: share of the training identities that guides the search; never searched on.
@@ -76,7 +88,7 @@ class Data:
 
     name: str = "market1501"
     part: TrainingPart = "trainval"
-    target: str | None = None
+    targets: tuple[str, ...] = ()
     height: int = 256
     width: int = 128
     held_out: float = 0.1
@@ -86,6 +98,10 @@ class Data:
 
     def __post_init__(self) -> None:
         _check_positive("data", self, "height", "width", "identities", "images")
+        if len(set(self.targets)) < len(self.targets):
+            raise ValueError(
+                f"The recipe's field 'data.targets' is {self.targets}: name each data set once."
+            )
         _check_share("data.held_out", self.held_out)
 
 
@@ -162,6 +178,8 @@ class Search:
 
     def __post_init__(self) -> None:
         _check_positive("search", self, "epochs")
+        _check_range("search", self, "smoothing", most=1)
+        _check_range("search", self, "margin", "triplet")
         if self.genotype == "second_last" and self.epochs == 1:
             raise ValueError(
                 "The recipe asks for search.genotype 'second_last' of one epoch: set search.epochs"
@@ -187,11 +205,7 @@ class Alignment:
     self_pairs: bool = False
 
     def __post_init__(self) -> None:
-        if not self.ratio >= 0:
-            raise ValueError(
-                f"The recipe's field 'retrain.alignment.ratio' is {self.ratio}: 0 or more is"
-                " needed."
-            )
+        _check_range("retrain.alignment", self, "ratio")
 
 
 @dataclass(frozen=True)
@@ -238,6 +252,8 @@ class Retrain:
 
     def __post_init__(self) -> None:
         _check_positive("retrain", self, "epochs", "accumulate", "devices", "score_every")
+        _check_range("retrain", self, "smoothing", most=1)
+        _check_range("retrain", self, "margin", "triplet")
         _check_share("retrain.held_out", self.held_out)
         if self.network != MSINET and self.network not in PEERS:
             raise ValueError(
@@ -285,6 +301,13 @@ class Recipe:
                 f"The recipe asks for search.loss 'contrastive' with strategy {self.strategy!r}:"
                 " the memories belong to TCM; set search.loss to 'id_triplet' or 'own', or strategy"
                 " to 'tcm'."
+            )
+        aligned = self.retrain.alignment
+        if "pos" in aligned.mode and not aligned.self_pairs and self.data.images == 1:
+            raise ValueError(
+                f"The recipe asks for retrain.alignment.mode {aligned.mode!r} with one picture of"
+                " an identity in a batch, where there are no such pairs: set data.images to 2 or"
+                " more, or the mode to 'neg' or 'none'."
             )
         blind = self.data.held_out == 0 and self.searches
         if blind and self.search.genotype == "best":

@@ -6,11 +6,16 @@ Each docstring says what the recipe costs and what it must reach; measured figur
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 from evaluators.optimisation import WeightOptimiser
 from experiments.config import override
+from experiments.points import Setting
+from experiments.presets import fields_of, presets_in
 from experiments.recipe import Alignment, Data, Recipe, Retrain, Search, Space
+from nas_space.genotype import FIXED
+from nas_space.networks import MSINET
 from reid_data.transforms import Augmentation
 from strategies.differentiable import ArchOptimiser
 
@@ -88,6 +93,42 @@ def vehicles() -> Recipe:
     )
 
 
+def peers() -> Recipe:
+    """Networks of any kind from random weights, on data as ``vehicles`` has it, for ten epochs.
+
+    AdamW trains them all: the rate of ``vehicles`` was found for MSINet, whose branches start at
+    zero, and the loss of other networks rises under it for many epochs. A minute for MSINet on one
+    core, a quarter of an hour for the ResNet-101.
+    """
+    base = vehicles()
+    weights = WeightOptimiser(
+        name="adamw", learning_rate=1e-3, weight_decay=0.05, schedule="one_cycle"
+    )
+    return replace(
+        base,
+        name="peers",
+        strategy="msinet_msmt17",
+        retrain=replace(base.retrain, epochs=10, weights=weights),
+    )
+
+
+def pretraining() -> Recipe:
+    """Classes of pictures at 224x224, for ``reid-nas pretrain``: 100 epochs in batches of 256.
+
+    SGD from a rate of 0.1 along a cosine behind five epochs of warm-up, as is usual for ImageNet
+    (He et al., "Bag of Tricks for Image Classification", CVPR 2019, sections 3.1 and 5.1). Not run
+    here: a GPU and the pictures are needed.
+    """
+    weights = WeightOptimiser(
+        learning_rate=0.1, weight_decay=1e-4, schedule="cosine", warmup_epochs=5
+    )
+    return Recipe(
+        name="pretraining",
+        data=Data(height=224, width=224, identities=64, images=4),
+        retrain=Retrain(epochs=100, weights=weights),
+    )
+
+
 def _to_another(base: Recipe, target: str) -> Recipe:
     """MSINet's training for pictures of other cameras (CVPR 2023, section 4.1): no erasing.
 
@@ -99,7 +140,7 @@ def _to_another(base: Recipe, target: str) -> Recipe:
     return replace(
         base,
         name=f"{base.name}_cross_domain",
-        data=replace(base.data, target=target),
+        data=replace(base.data, targets=(target,)),
         retrain=replace(
             base.retrain,
             augmentation=augmentation,
@@ -157,9 +198,9 @@ def vehicles_cross_domain() -> Recipe:
 RECIPES: Mapping[str, Callable[[], Recipe]] = {
     recipe.__name__: recipe
     for recipe in (
-        *(quickstart, vehicles, market1501, msmt17, veri776, vehicleid),
+        *(quickstart, vehicles, peers, market1501, msmt17, veri776, vehicleid),
         *(vehicles_cross_domain, market1501_cross_domain, msmt17_cross_domain),
-        *(veri776_cross_domain, vehicleid_cross_domain),
+        *(veri776_cross_domain, vehicleid_cross_domain, pretraining),
     )
 }
 """Recipes by name; a new one is a function above and a name here."""
@@ -176,63 +217,62 @@ def recipe_named(name: str) -> Recipe:
     return RECIPES[name]()
 
 
-PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "paper": {
-        "data.held_out": 0.0,
-        "space.cell_width": "out",
-        "memory.initialisation": "centroids",
-        "iteration.first": "weights",
-        "iteration.leak": False,
-        "iteration.skip_first": False,
-        "search.genotype": "last",
-    },
-    "authors_code": {
-        "data.held_out": 0.0,
-        "space.cell_width": "in",
-        "memory.initialisation": "zeros",
-        "iteration.first": "architecture",
-        "iteration.leak": True,
-        "iteration.skip_first": True,
-        "search.genotype": "second_last",
-    },
-    "sam_authors_code": {
-        "retrain.alignment.mode": "pos_neg",
-        "retrain.alignment.orientation": "other",
-        "retrain.alignment.self_pairs": True,
-    },
-}
-"""Fields of a recipe that belong together.
-
-``paper`` and ``authors_code`` are TCM as the paper has it, and as its authors' code does (decision
-19). Recipes follow the paper by themselves and hold out a tenth of the identities, which neither
-paper nor code does: naming the preset takes them back into the search.
-
-``sam_authors_code`` is the spatial alignment of the authors' code (decision 34), with all pairs
-unless a mode is set beside it.
-"""
-
-
 def resolve(name: str, settings: Mapping[str, Any]) -> Recipe:
     """The recipe of that name with some fields set: what a trial or a command line runs.
 
     Args:
         name: of the recipe.
-        settings: dotted field name -> value; the key ``preset`` names fields of ``PRESETS``, which
-            the others override.
+        settings: dotted field name -> value; the key ``preset`` names one of ``PRESETS``, or
+            several with ``+`` between them, whose fields the others override.
 
     Raises:
-        ValueError: if there is no such recipe, preset or field, or a value is not of its type.
+        ValueError: if there is no such recipe, preset or field, two presets set a field
+            differently, or a value is not of its type.
     """
     own = dict(settings)
-    preset = own.pop("preset", None)
-    if preset is None:
-        return override(recipe_named(name), own)
-    if not isinstance(preset, str) or preset not in PRESETS:
-        raise ValueError(f"No preset {preset!r}: expected one of {', '.join(PRESETS)}.")
-    recipe = override(recipe_named(name), {**PRESETS[preset], **own})
-    if preset == "authors_code" and recipe.searches and recipe.strategy != "tcm":
+    presets = presets_in(own.pop("preset", None))
+    recipe = override(recipe_named(name), {**fields_of(presets), **own})
+    if "authors_code" in presets and recipe.searches and recipe.strategy != "tcm":
         raise ValueError(
             f"The preset 'authors_code' was asked for with strategy {recipe.strategy!r}: it is how"
             " the authors of TCM run TCM; leave it out, or set strategy to 'tcm'."
         )
     return recipe
+
+
+def require_network_of_search(recipe: Recipe) -> None:
+    """Nothing happens where a trial can come to the network that is to be trained.
+
+    Raises:
+        ValueError: if there is nothing to search or to draw in it.
+    """
+    network = recipe.retrain.network
+    if network != MSINET and recipe.strategy not in FIXED:
+        raise ValueError(
+            f"The recipe's field 'retrain.network' is {network!r}, in which strategy"
+            f" {recipe.strategy!r} finds nothing to choose: set strategy to 'msinet_msmt17', which"
+            f" searches nothing, or train it by 'reid-nas train --network {network}'."
+        )
+
+
+def point_of(recipe: Recipe, settings: Mapping[str, Any]) -> dict[str, Setting]:
+    """What a result says of the settings its recipe was made with.
+
+    Args:
+        recipe: that was made.
+        settings: as for ``resolve``.
+
+    Returns:
+        Name -> value as the recipe has it, a list as ``"a:b"``; without strategy and seed.
+    """
+    return {
+        name: _said(value if name == "preset" else attrgetter(name)(recipe))
+        for name, value in settings.items()
+        if name not in ("strategy", "seed")
+    }
+
+
+def _said(value: Any) -> Setting:
+    if isinstance(value, tuple):
+        return ":".join(map(str, value))
+    return value if isinstance(value, str | int | float | bool) else "none"

@@ -11,24 +11,26 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from evaluators.cross_domain import Tests, UntestedError, mean_metrics, score_on_all
 from evaluators.epoch_report import TrainingEpoch
 from experiments.data import RunData, data_of
 from experiments.diary import Diary, Reporter, final_metrics
 from experiments.earlier import RETRAIN_STATE, SEARCH_STATE
 from experiments.kept import Kept, Which, info_of
 from experiments.plan import Plan
+from experiments.points import Point
 from experiments.recipe import Data, Recipe
+from experiments.recipes import require_network_of_search
 from experiments.run_folder import carry_out
 from experiments.search import search
-from experiments.table import RESULT_FILE, Result
-from experiments.testing import Tested, test
+from experiments.table import RESULT_FILE, SCORES, Result
 from experiments.train import Training, blueprint_of, network_of, train
 from nas_space.cost import measure_cost
 from nas_space.genotype import Genotype
 from nas_space.heads import EmbeddingNetwork
 from nas_space.networks import MSINET
 from reid_data.pictures import Pictures, check_readable
-from reid_data.records import Sighting
+from reid_data.records import ReidDataset, Sighting
 from reid_data.twin_split import hold_out
 
 
@@ -37,10 +39,11 @@ def run(
     folder: Path,
     reporter: Reporter,
     *,
+    point: Point = MappingProxyType({}),
     board: Path | None = None,
     resume: bool = False,
 ) -> Result:
-    """Search, retrain and test.
+    """Search, retrain and test; a peer, whose strategy searches nothing, is trained and tested.
 
     On a CPU, a run that was killed and goes on ends with the numbers of one that was not.
 
@@ -48,6 +51,7 @@ def run(
         recipe: everything that decides what happens.
         folder: gets all files, as the README lists them; made here.
         reporter: told of metrics.
+        point: what the result says of the settings that made the recipe.
         board: gets TensorBoard's files; by default ``tensorboard`` in the run folder.
         resume: go on with what the folder holds, if anything; a finished run is not run again.
 
@@ -58,12 +62,9 @@ def run(
         ValueError: if the data or the recipe is not as needed, or the folder holds a run already
             and is not to be resumed, a run of another recipe, or one that is running.
     """
-    if recipe.retrain.network != MSINET:
-        raise ValueError(
-            f"The recipe's field 'retrain.network' is {recipe.retrain.network!r}, in which there is"
-            f" nothing to search: train it by 'reid-nas train --network {recipe.retrain.network}'."
-        )
-    plan = Plan(recipe, recipe.strategy, recipe.search.epochs if recipe.searches else 0)
+    require_network_of_search(recipe)
+    label = recipe.strategy if recipe.retrain.network == MSINET else recipe.retrain.network
+    plan = Plan(recipe, label, recipe.search.epochs if recipe.searches else 0, point=point)
     return carry_out(
         plan,
         folder,
@@ -78,20 +79,30 @@ def run(
 def _whole_way(diary: Diary) -> Result:
     began, recipe = time.monotonic(), diary.plan.recipe
     data = looked_at(recipe.data)
-    parts = hold_out(data.source.train, recipe.data.held_out, seed=recipe.seed)
+    genotype = None
+    if recipe.retrain.network == MSINET:
+        genotype = _searched(diary, data.source)
+    else:
+        diary.given(None)
+    network = network_of(genotype, recipe)
+    return train_and_test(network, genotype, data, diary, began=began, training=train)
+
+
+def _searched(diary: Diary, source: ReidDataset) -> Genotype:
+    recipe = diary.plan.recipe
+    parts = hold_out(source.train, recipe.data.held_out, seed=recipe.seed)
     diary.enter("search")
     found = search(
         recipe,
         *parts,
-        camera_rule=data.source.protocol.camera_rule,
+        camera_rule=source.protocol.camera_rule,
         on_epoch=diary.searched,
         on_batch=diary.batch,
         checkpoint=diary.folder / SEARCH_STATE,
         earlier=diary.earlier.search,
     )
     diary.found(found)
-    network = network_of(found.genotype, recipe)
-    return train_and_test(network, found.genotype, data, diary, began=began, training=train)
+    return found.genotype
 
 
 def looked_at(data: Data) -> RunData:
@@ -100,8 +111,9 @@ def looked_at(data: Data) -> RunData:
     Raises:
         ValueError: if a data set is not as it should be, or files cannot be read, which are named.
     """
-    source, target = found = data_of(data)
-    _look_at((*source.train, *target.query, *target.gallery), data)
+    found = data_of(data)
+    parts = [found.source.train, *(part for t in found.targets for part in (t.query, t.gallery))]
+    _look_at([sighting for part in parts for sighting in part], data)
     return found
 
 
@@ -124,7 +136,7 @@ def train_and_test(
     training: Training,
     info: Mapping[str, Any] = MappingProxyType({}),
 ) -> Result:
-    """The end of every run: the network is trained, tested on the target, and described.
+    """The end of every run: the network is trained, tested on the targets, and described.
 
     Args:
         network: with its first weights.
@@ -134,8 +146,13 @@ def train_and_test(
         began: when the run began, by the monotonic clock.
         training: how it is trained.
         info: what the network's files say besides.
+
+    Raises:
+        UntestedError: if it could not be tested on one of several targets; the scores on the others
+            are in the folder.
+        ValueError: as ``training`` and ``score_on``.
     """
-    recipe, (source, target) = diary.plan.recipe, data
+    recipe, source = diary.plan.recipe, data.source
     blueprint = blueprint_of(genotype, recipe)
     kept = Kept(diary.folder, network, blueprint, info_of(recipe, source.name) | dict(info))
 
@@ -155,11 +172,27 @@ def train_and_test(
     which: Which = "best" if recipe.retrain.held_out else "last"
     kept.choose(which)
     diary.enter("test")
-    tested = test(network, target, recipe)
-    kept.tested(which, target.name, {name: m.mean for name, m in tested.metrics.items()})
+
+    def scored(tests: Tests) -> None:
+        kept.tested(which, {name: tested.means for name, tested in tests.items()})
+        diary.scored(data, tests, network=which)
+
+    try:
+        tests = score_on_all(
+            network,
+            data.targets,
+            height=recipe.data.height,
+            width=recipe.data.width,
+            cached=recipe.data.cached,
+        )
+    except UntestedError as error:
+        if error.tests:
+            scored(error.tests)
+        raise
+    scored(tests)
     minutes = (time.monotonic() - began + diary.earlier.seconds) / 60
-    result = _result(diary.plan, genotype, network, tested, minutes=minutes)
-    diary.tested(data, tested, result, network=which)
+    result = _result(diary.plan, genotype, network, tests, minutes=minutes)
+    diary.tested(result)
     return result
 
 
@@ -174,12 +207,15 @@ def _result(
     plan: Plan,
     genotype: Genotype | None,
     network: EmbeddingNetwork,
-    tested: Tested,
+    tests: Tests,
     *,
     minutes: float,
 ) -> Result:
-    mean = {name: metric.mean for name, metric in tested.metrics.items()}
-    data = plan.recipe.data
+    scores = {}
+    for name, tested in tests.items():
+        means = tested.means
+        scores[name] = {score: means[score] for score in SCORES}
+    mean, data = mean_metrics(scores), plan.recipe.data
     cost = measure_cost(network, height=data.height, width=data.width)
     return Result(
         strategy=plan.label,
@@ -193,4 +229,7 @@ def _result(
         macs=cost.macs,
         minutes=minutes,
         genotype="" if genotype is None else str(genotype),
+        feature=plan.recipe.retrain.feature,
+        settings=plan.point,
+        targets=scores,
     )

@@ -3,30 +3,70 @@
 import argparse
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from textwrap import fill, indent
 from typing import Any
 
 from experiments.interrupts import Interrupted, raising
-from experiments.progress import begun
+from experiments.names import (
+    GENOTYPE_NAMES,
+    PEER_NAMES,
+    RECIPE_NAMES,
+    genotype_name,
+    peer_name,
+    recipe_name,
+)
+from experiments.presets import PRESETS
+from experiments.progress import RECIPE_FILE, failure_in, require_free
 from experiments.startup import prepare
 from experiments.trial import guarded_against_tracebacks
-from experiments.trials import ERROR_FILE
 
 
-def parser_of(command: str, description: str | None) -> argparse.ArgumentParser:
-    """With a recipe, fields of it, a folder, and whether to go on in it."""
-    parser = argparse.ArgumentParser(prog=f"reid-nas {command}", description=description)
-    parser.add_argument("--recipe", required=True, help="name of a recipe")
+def _listed(names: Iterable[str]) -> str:
+    return indent(fill(", ".join(names), 76), "  ")
+
+
+_KNOWN = f"""recipes (fields and defaults: experiments/recipe.py):
+{_listed(RECIPE_NAMES)}
+presets, for --set preset=A or preset=A+B:
+{_listed(PRESETS)}"""
+
+_NETWORKS = f"""
+genotypes known by name:
+{_listed(GENOTYPE_NAMES)}
+peers:
+{_listed(PEER_NAMES)}"""
+
+
+def parser_of(command: str, description: str, example: str) -> argparse.ArgumentParser:
+    """With a recipe, fields of it, a folder, and whether to go on in it.
+
+    Args:
+        command: name of the command.
+        description: of it, the docstring of its module.
+        example: a command line that works.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"reid-nas {command}",
+        description=description.replace("``", "'"),
+        epilog=f"example:\n  {example}\n\n{_KNOWN}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--recipe", type=recipe_name, required=True, metavar="RECIPE", help="one of those below"
+    )
     parser.add_argument(
         "--set",
         action="append",
         nargs="+",
         default=[],
         metavar="FIELD=VALUE",
-        help="set a field of the recipe by its dotted name",
+        help="set a field of the recipe by its dotted name, as retrain.epochs=20, or a preset",
     )
-    parser.add_argument("--out", type=Path, required=True, help="the run folder")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FOLDER", help="gets all files of the run"
+    )
     parser.add_argument(
         "--resume", action="store_true", help="go on with the run that lies in the run folder"
     )
@@ -36,8 +76,19 @@ def parser_of(command: str, description: str | None) -> argparse.ArgumentParser:
 def add_network(parser: argparse.ArgumentParser) -> None:
     """Which network is trained: one of the two options has to be given."""
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--genotype", metavar="FILE_OR_NAME", help="train MSINet with this genotype")
-    which.add_argument("--network", metavar="PEER", help="train a known network, as resnet50")
+    which.add_argument(
+        "--genotype",
+        type=genotype_name,
+        metavar="FILE_OR_NAME",
+        help="train MSINet with this genotype: the genotype.json of a search, or a name below",
+    )
+    which.add_argument(
+        "--network",
+        type=peer_name,
+        metavar="PEER",
+        help="train a known network, one of those below",
+    )
+    parser.epilog = f"{parser.epilog}{_NETWORKS}"
 
 
 def settings_of(arguments: argparse.Namespace, **fields: Any) -> dict[str, Any]:
@@ -63,22 +114,26 @@ def carried_out(out: Path, work: Callable[[], None], *, resume: bool) -> int:
         resume: whether an earlier run in the folder is gone on with.
 
     Returns:
-        0 when it finished, 1 when it failed (``error.txt`` in the folder then says in a sentence
-        why, unless an earlier run lies there), 128 plus the signal's number if interrupted.
+        0 when it finished, 1 when it failed, 128 plus the signal's number if interrupted. A run
+        that had begun says in ``error.txt`` too why it failed; one that was refused leaves the
+        folder as it was.
     """
-    used = begun(out) and not resume
+    before = failure_in(out)
     prepare()
 
     def worked() -> None:
-        if not used:
-            (out / ERROR_FILE).unlink(missing_ok=True)
+        if not resume:
+            require_free(out)
         work()
 
     try:
         with raising():
-            return guarded_against_tracebacks(worked, lambda: None if used else out)
+            return guarded_against_tracebacks(
+                worked, lambda: None if failure_in(out) == before else out
+            )
     except Interrupted as interrupt:
-        done = f"--resume goes on with {out}" if out.is_dir() else "nothing was done yet"
+        begun = (out / RECIPE_FILE).is_file()
+        done = f"--resume goes on with {out}" if begun else "nothing was done yet"
         print(f"Stopped; {done}.", file=sys.stderr)
         return interrupt.exit_status
 

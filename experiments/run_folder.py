@@ -1,5 +1,6 @@
 """What every run has in common: a folder of its own, and a word on how it ended."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +16,23 @@ from experiments.earlier import (
     read_earlier,
     refuse_other_plan,
 )
+from experiments.first_weights import WEIGHTS_FILE
 from experiments.interrupts import Interrupted
 from experiments.plan import Plan
-from experiments.progress import PROGRESS_FILE, RECIPE_FILE, Progress, begun
+from experiments.progress import (
+    GENOTYPE_FILE,
+    PROGRESS_FILE,
+    RECIPE_FILE,
+    Progress,
+    require_free,
+)
 from experiments.train import course_of
+from experiments.trials import ERROR_FILE
 
 R = TypeVar("R")
+
+_SAID_FIRST = (RECIPE_FILE, GENOTYPE_FILE, WEIGHTS_FILE, "network.svg")
+"""What a run writes before its first epoch."""
 
 
 def carry_out(
@@ -48,23 +60,20 @@ def carry_out(
         ValueError: if the data or the recipe is not as needed, or the folder holds a run already
             and is not to be resumed, a run of another plan, or one that is running.
     """
-    if not resume and begun(folder):
-        raise ValueError(
-            f"The folder {folder.name!r} holds a run already: go on with it by --resume, name"
-            " another one, or delete it first."
-        )
+    if not resume:
+        require_free(folder)
+    if not finished(folder):
+        course_of(plan.recipe)  # refuses now what the device cannot do after a long search
     with alone_in(folder):
         if resume and finished(folder):
             refuse_other_plan(folder, plan)
             result = again(folder)
             _bring_to_its_end(folder)
             return result
-        if not resume:
-            (folder / RECIPE_FILE).unlink(missing_ok=True)  # of a run that never began
+        _clear(folder, goes_on=resume)
         earlier = read_earlier(folder, plan) if resume else Earlier()
         use_threads(plan.recipe)
         ask_for_repeatable_kernels(device_of(plan.recipe))
-        course_of(plan.recipe)  # refuses now what the device cannot do after a long search
         diary = Diary(folder, plan, reporter, board or folder / "tensorboard", earlier)
         try:
             return way(diary)
@@ -76,8 +85,20 @@ def carry_out(
             raise
 
 
+def _clear(folder: Path, *, goes_on: bool) -> None:
+    """Remove what a killed run was writing, and what it said unless the new one goes on with it."""
+    for draft in folder.glob(".draft_*"):
+        shutil.rmtree(draft)
+    for draft in folder.glob(f".{PROGRESS_FILE}.*"):
+        draft.unlink()
+    if not goes_on and (folder / RECIPE_FILE).exists():
+        for name in _SAID_FIRST:
+            (folder / name).unlink(missing_ok=True)
+
+
 def _bring_to_its_end(folder: Path) -> None:
     """Do what a finished run that was killed left undone behind its result."""
+    (folder / ERROR_FILE).unlink(missing_ok=True)
     progress = Progress.read(folder / PROGRESS_FILE)
     if progress.stage != "done":
         (folder / RETRAIN_STATE).unlink(missing_ok=True)

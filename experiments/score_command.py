@@ -1,13 +1,11 @@
 """``reid-nas score``: the metrics of features in a file, without any network."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.interrupts import Interrupted, raising
+from experiments.command import parser_of, told
 from experiments.score_options import add_device, add_reranking, reranking_of, whole
-from experiments.trial import guarded_against_tracebacks
 
 _DRAWING = ("seed", "repeats", "splits")
 
@@ -61,20 +59,11 @@ def main(argv: Sequence[str]) -> int:
             )
         )
 
-    try:
-        with raising():
-            return guarded_against_tracebacks(work, lambda: None)
-    except Interrupted as interrupt:
-        print(f"Stopped by {interrupt}.", file=sys.stderr)
-        return interrupt.exit_status
+    return told(work)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="reid-nas score",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("score", _DESCRIPTION)
     add = parser.add_argument
     add("--features", type=Path, required=True, metavar="FILE.npz", help="what is scored")
     add(

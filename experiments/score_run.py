@@ -12,9 +12,10 @@ from evaluators.gallery_file import Galleries, load_galleries, save_galleries
 from evaluators.paired import paired_difference, read_per_query
 from evaluators.repeats import Score, drawn_galleries, evaluated, joined
 from evaluators.retrieval import MARKET_RULES, Features, retrieve
-from experiments.outputs import refuse_unwritable, write
+from experiments.device import device_of
+from experiments.outputs import refuse_unwritable, write, writing
 from experiments.score_report import Repeats, Scored, content, table
-from experiments.scoring import device_named, named, query_table, reranked_by, rows
+from experiments.scoring import named, query_table, reranked_by, rows
 from reid_data import vehicleid
 from reid_data.records import Protocol
 
@@ -61,11 +62,10 @@ def run(request: Request) -> Scored:
     Raises:
         ValueError: if the features cannot be read or scored, there is no GPU where one was asked
             for, or a file cannot be written.
-        OSError: if the disk fails at the end.
     """
     outputs = _outputs(request)
     refuse_unwritable(outputs, _inputs(request))
-    device = device_named(request.device)
+    device = device_of(request)
     others = None if request.against is None else read_per_query(request.against)
     parts = read_features(request.features, PROTOCOLS[request.protocol])
     query, gallery = (_moved(part, device) for part in parts)
@@ -158,4 +158,5 @@ def _save(
             query_table(scored, pictures).to_csv(index=False, lineterminator="\n"),
         )
     if request.splits is not None and galleries is not None and not _splits_exist(request):
-        save_galleries(request.splits.resolve(), galleries, pictures.identities)
+        with writing(request.splits):
+            save_galleries(request.splits.resolve(), galleries, pictures.identities)

@@ -1,11 +1,10 @@
-"""Between features and a report: where they are scored, how they are re-ranked, a row per query."""
+"""Between features and a report: how they are re-ranked, a row per query."""
 
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
-import torch
 
 from evaluators.per_query import SCORES, per_query, per_query_and_repeat
 from evaluators.repeats import Score
@@ -13,18 +12,6 @@ from evaluators.rerank import retrieve_reranked
 from evaluators.retrieval import Features
 from experiments.score_report import Repeats, Scored
 from reid_data.records import Protocol
-
-
-def device_named(name: str) -> torch.device:
-    """The device of ``--device``; ``"auto"`` is a GPU where there is one.
-
-    Raises:
-        ValueError: if there is no GPU and one was asked for.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda was given and torch sees no GPU: use auto or cpu.")
-    gpu = name == "cuda" or (name == "auto" and torch.cuda.is_available())
-    return torch.device("cuda" if gpu else "cpu")
 
 
 def reranked_by(parameters: Mapping[str, float]) -> Score:

@@ -22,8 +22,8 @@ from nas_space.networks import Blueprint
 from reid_data.batch import Twin
 from reid_data.loader import BatchLoader
 from reid_data.pictures import Pictures
-from reid_data.randomness import mixed_seed
 from reid_data.records import Sighting
+from reid_data.share import Share
 from reid_data.twin_split import hold_out
 
 Network = TypeVar("Network", bound=EmbeddingNetwork)
@@ -181,7 +181,7 @@ def objective_of(network: EmbeddingNetwork, identities: int, recipe: Recipe) -> 
 
 @dataclass(frozen=True)
 class Loaders:
-    """Makes the batches of every process of a training.
+    """Makes every process of a training its share of the batches.
 
     Attributes:
         sightings: that are trained on.
@@ -198,7 +198,7 @@ class Loaders:
         return {identity: label for label, identity in enumerate(numbers)}
 
     def __call__(self, device: torch.device, number: int) -> BatchLoader:
-        """The batches of process ``number``: those of the recipe's seed for the first one."""
+        """The share of process ``number`` in the epochs of the recipe's seed."""
         recipe = self.recipe
         pictures = Pictures(
             self.sightings,
@@ -215,8 +215,9 @@ class Loaders:
             images=recipe.data.images,
             augmentation=recipe.retrain.augmentation,
             twin=Twin.TRAIN,
-            seed=mixed_seed(recipe.seed, number) if number else recipe.seed,
+            seed=recipe.seed,
             device=device,
+            share=Share(number, recipe.retrain.devices),
         )
 
 

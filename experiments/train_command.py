@@ -6,6 +6,8 @@ from pathlib import Path
 
 from experiments.run_command import add_network, carried_out, parser_of, settings_of, size
 
+_EXAMPLE = "reid-nas train --recipe quickstart --genotype msinet_msmt17 --out runs/published"
+
 
 def main(argv: Sequence[str]) -> int:
     """Train one network.
@@ -16,16 +18,16 @@ def main(argv: Sequence[str]) -> int:
 
     Returns:
         0 when the run finished, 1 when it failed (``error.txt`` in its folder then says in a
-        sentence why, unless an earlier run lies there), 128 plus the signal's number if
-        interrupted.
+        sentence why) or was refused, 128 plus the signal's number if interrupted.
     """
     arguments = _parser().parse_args(argv)
     out: Path = arguments.out
 
     def work() -> None:
         from experiments.diary import Reporter
-        from experiments.recipes import resolve
-        from experiments.table import table
+        from experiments.effects import RunKind, require_effect
+        from experiments.outcome import run_words
+        from experiments.recipes import point_of, resolve
         from experiments.training_run import genotype_named, run_training
 
         height, width = arguments.size or (None, None)
@@ -33,40 +35,62 @@ def main(argv: Sequence[str]) -> int:
             arguments,
             retrain__network=arguments.network,
             data__name=arguments.source,
-            data__target=arguments.target,
+            data__targets=arguments.target,
             data__height=height,
             data__width=width,
             retrain__epochs=arguments.epochs,
             retrain__alignment__mode=arguments.sam_mode,
         )
         named = arguments.genotype
+        recipe = resolve(arguments.recipe, settings)
+        kind: RunKind = "training without labels" if arguments.unsupervised else "training"
+        require_effect(settings, recipe, kind)
         result = run_training(
-            resolve(arguments.recipe, settings),
+            recipe,
             None if named is None else genotype_named(named),
             out,
             Reporter(),
             weights=arguments.weights,
             kind="unsupervised" if arguments.unsupervised else "supervised",
+            point=point_of(recipe, settings),
             resume=arguments.resume,
         )
-        print(table([result]))
+        print(run_words(result, out, called="network"))
 
     return carried_out(out, work, resume=arguments.resume)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = parser_of("train", __doc__)
+    parser = parser_of("train", __doc__, _EXAMPLE)
     add_network(parser)
-    parser.add_argument("--source", help="data set to train on")
-    parser.add_argument("--target", help="data set to test on; default: the source")
-    parser.add_argument("--epochs", type=int, help="of the training")
+    parser.add_argument(
+        "--source", metavar="DATA", help="data set to train on (default: the recipe's)"
+    )
+    parser.add_argument(
+        "--target",
+        nargs="+",
+        action="extend",
+        metavar="DATA",
+        help="data sets to test on, each under its own protocol (default: the recipe's, which of"
+        " *_cross_domain are others than the source, and of the rest the source)",
+    )
+    parser.add_argument(
+        "--epochs", type=int, metavar="N", help="of the training (default: the recipe's)"
+    )
     parser.add_argument(
         "--sam-mode",
         choices=("none", "pos", "neg", "pos_neg"),
-        help="which pairs of pictures are spatially aligned",
+        help="which pairs of pictures are spatially aligned (default: the recipe's)",
     )
-    parser.add_argument("--size", type=size, metavar="HxW", help="of a picture, pixels")
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="begin with these weights")
+    parser.add_argument(
+        "--size", type=size, metavar="HxW", help="of a picture, pixels (default: the recipe's)"
+    )
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="begin with these weights (default: random ones)",
+    )
     parser.add_argument(
         "--unsupervised",
         action="store_true",

@@ -4,19 +4,22 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from evaluators.epoch_report import TrainingEpoch
 from experiments.diary import Diary, Reporter
 from experiments.first_weights import begin_with, fingerprint
 from experiments.plan import Plan
+from experiments.points import Point
 from experiments.recipe import Recipe
 from experiments.run import looked_at, told_again, train_and_test
 from experiments.run_folder import carry_out
 from experiments.table import Result
 from experiments.train import Network, Training, blueprint_of, network_of, train
-from experiments.unsupervised import train_unsupervised
+from experiments.unsupervised import require_none_needs_labels, train_unsupervised
 from nas_space.genotype import FIXED, Genotype
+from nas_space.networks import MSINET
 from reid_data.records import Sighting
 
 Kind = Literal["supervised", "unsupervised"]
@@ -30,10 +33,11 @@ def run_training(
     *,
     weights: Path | None = None,
     kind: Kind = "supervised",
+    point: Point = MappingProxyType({}),
     board: Path | None = None,
     resume: bool = False,
 ) -> Result:
-    """Train a network and test it on the target of its recipe, under the target's protocol.
+    """Train a network and test it on the targets of its recipe, each under its own protocol.
 
     On a CPU, a run that was killed and goes on ends with the numbers of one that was not.
 
@@ -44,6 +48,7 @@ def run_training(
         reporter: told of the metrics in the end.
         weights: file to begin with; by default the weights are drawn from the recipe's seed.
         kind: of training: by identities, or by clusters of unlabelled pictures.
+        point: what the result says of the settings that made the recipe.
         board: gets TensorBoard's files; by default ``tensorboard`` in the run folder.
         resume: go on with what the folder holds, if anything; a finished run is not run again.
 
@@ -53,12 +58,15 @@ def run_training(
             or one that is running.
     """
     blueprint_of(genotype, recipe)  # refuses a network that cannot be
+    if kind == "unsupervised":
+        require_none_needs_labels(recipe)
     given = {
         "genotype": None if genotype is None else dict(genotype.slots),
         "weights": None if weights is None else fingerprint(weights),
         "training": kind,
     }
-    plan = Plan(recipe, label_of(genotype, recipe), given=given)
+    label = label_of(genotype, recipe) + (" unsupervised" if kind == "unsupervised" else "")
+    plan = Plan(recipe, label, given=given, point=point)
     training: Training = train if kind == "supervised" else _train_without_labels
     return carry_out(
         plan,
@@ -78,7 +86,7 @@ def _whole_way(
     data = looked_at(plan.recipe.data)
     network = network_of(genotype, plan.recipe)
     if weights is not None:
-        diary.say(f"{weights.name}:\n{begin_with(network, weights)}")
+        diary.began_with(begin_with(network, blueprint_of(genotype, plan.recipe), weights))
     diary.given(genotype)
     return train_and_test(
         network, genotype, data, diary, began=began, training=training, info=plan.given
@@ -117,7 +125,7 @@ def genotype_named(name_or_file: str) -> Genotype:
 
 
 def label_of(genotype: Genotype | None, recipe: Recipe) -> str:
-    """What results call a network: its own name, or that of its genotype if it has one."""
+    """What results call a network: its genotype's name if that has one, else its own."""
     if genotype is None:
         return recipe.retrain.network
-    return next((name for name, known in FIXED.items() if known == genotype), "genotype")
+    return next((name for name, known in FIXED.items() if known == genotype), MSINET)

@@ -46,18 +46,19 @@ def main(argv: Sequence[str]) -> int:
         import nni
 
         from experiments.diary import Reporter
-        from experiments.recipes import resolve
+        from experiments.recipes import point_of, resolve
         from experiments.run import run
 
-        recipe = resolve(arguments.recipe, next_parameters())
+        parameters = next_parameters()
+        recipe = resolve(arguments.recipe, parameters)
         folder = output / f"{nni.get_experiment_id()}-{nni.get_trial_id()}-{digest(recipe)}"
-        (folder / ERROR_FILE).unlink(missing_ok=True)  # of an earlier start
         reporter = Reporter(
             nni.report_intermediate_result,
             nni.report_final_result,
             nni.trial.overwrite_intermediate_seq,
         )
-        run(recipe, folder, reporter, board=output / "tensorboard", resume=True)
+        point = point_of(recipe, parameters)
+        run(recipe, folder, reporter, point=point, board=output / "tensorboard", resume=True)
 
     try:
         with raising():

@@ -1,15 +1,19 @@
 """What a trial says of itself, read from its folder.
 
 An unguarded NNI mixes up the parameters it shows when trials run side by side; a trial's run folder
-does not. A trial keeps one run folder inside NNI's folder for the trial, with ``progress.json``, at
-the end ``metrics.json``, and ``error.txt`` if it failed.
+does not. A trial keeps one run folder inside NNI's folder for the trial, with ``recipe.json``,
+``progress.json``, at the end ``metrics.json``, and ``error.txt`` if it failed.
 """
 
+import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from experiments.progress import PROGRESS_FILE, Progress
+from experiments.points import Setting
+from experiments.progress import PROGRESS_FILE, RECIPE_FILE, Progress
 from experiments.table import RESULT_FILE, Result
 
 ERROR_FILE = "error.txt"
@@ -64,6 +68,28 @@ class Trial:
         file = self._newest(RESULT_FILE)
         return None if file is None else Result.read(file)
 
+    def origin(self, names: Sequence[str]) -> dict[str, str]:
+        """Where the result was made, of which its run folder says so much.
+
+        Args:
+            names: of what is asked for, as ``provenance`` calls it. Of a run that was gone on with
+                elsewhere, or by another commit, all are said.
+        """
+        file = self._newest(RESULT_FILE)
+        found = {} if file is None else _described(file.with_name(RECIPE_FILE))
+        again = found.get("resumed")
+        again = again if isinstance(again, list) else []
+        starts = [one for one in (found, *again) if isinstance(one, dict)]
+        said = {name: [str(one[name]) for one in starts if name in one] for name in names}
+        return {name: "; ".join(dict.fromkeys(words)) for name, words in said.items() if words}
+
+    def recipe(self) -> dict[str, Setting]:
+        """Fields of its recipe besides strategy and seed, by dotted name; empty while unknown."""
+        file = self._newest(RECIPE_FILE)
+        found = {} if file is None else _described(file).get("recipe")
+        flat = _flat(found, "") if isinstance(found, dict) else {}
+        return {name: x for name, x in flat.items() if name not in ("name", "strategy", "seed")}
+
     def failure(self) -> str | None:
         """Why it failed: the end of its error message; None if it has not.
 
@@ -99,6 +125,28 @@ class Trial:
     def _newest(self, name: str) -> Path | None:
         found = sorted(self.folder.glob(f"*/{name}"), key=lambda file: (_age(file), file))
         return found[-1] if found else None
+
+
+def _described(file: Path) -> dict[str, Any]:
+    """What a run says of itself; empty if that cannot be read."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _flat(values: Mapping[str, Any], prefix: str) -> dict[str, Setting]:
+    """Plain values by dotted name; a list is a text, its items between colons."""
+    flat: dict[str, Setting] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list):
+            flat[prefix + name] = ":".join(map(str, value))
+        else:
+            flat[prefix + name] = "none" if value is None else value
+    return flat
 
 
 def _readable_lines(text: str) -> list[str]:

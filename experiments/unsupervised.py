@@ -2,8 +2,9 @@
 
 Features of all pictures, DBSCAN, a centroid per group, and the contrastive loss against all
 centroids, which move with the batches: the unsupervised use of MSINet (CVPR 2023) after
-self-paced contrastive learning (Ge et al., NeurIPS 2020). True identities are told of, where they
-are known, and never looked at.
+self-paced contrastive learning (Ge et al., NeurIPS 2020) and cluster contrast (Dai et al., ACCV
+2022). True identities are told of, where they are known, and never looked at; cameras are known
+without any label.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from evaluators.camera_standardisation import standardised_by_camera
 from evaluators.embedding import embed
 from evaluators.epoch_report import TrainingEpoch
 from evaluators.pseudo_labels import OUTLIER, pseudo_labels
@@ -32,7 +34,7 @@ from strategies.contrastive_memory import ContrastiveMemory
 # N pictures, B of them in a batch, D numbers of a feature
 
 _NOBODY = 0
-"""Identity and camera of every picture, as far as the training knows."""
+"""Identity of every picture, as far as the training knows."""
 
 _FEWEST_GROUPS = 2
 
@@ -54,6 +56,12 @@ class UnsupervisedEpoch(TrainingEpoch):
     groups: int = 0
     outliers: int = 0
     rand: float = 0.0
+
+    @property
+    def words(self) -> str:
+        """What a line about it says."""
+        found = f"{self.groups:,} groups, {self.outliers:,} outliers"
+        return f"{super().words}, {found}, adjusted Rand index {self.rand:.3f}"
 
 
 def train_unsupervised(
@@ -90,11 +98,12 @@ def train_unsupervised(
             longer finite, the checkpoint is broken, or the recipe asks for several devices or puts
             identities aside.
     """
-    _refuse_what_needs_labels(recipe)
+    require_none_needs_labels(recipe)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     learner = _Learner(network)
     ordered = sorted(sightings, key=lambda sighting: sighting.path)
-    groups = _Groups(learner, [sighting.path for sighting in ordered], recipe, settings)
+    unknown = [replace(sighting, identity=_NOBODY) for sighting in ordered]
+    groups = _Groups(learner, unknown, recipe, settings)
 
     def told(epoch: TrainingEpoch) -> None:
         labels = groups.labels
@@ -155,13 +164,17 @@ class _Groups:
     """The batches of a training whose labels are found anew at the beginning of every epoch."""
 
     def __init__(
-        self, learner: _Learner, paths: Sequence[Path], recipe: Recipe, settings: Unsupervised
+        self,
+        learner: _Learner,
+        sightings: Sequence[Sighting],
+        recipe: Recipe,
+        settings: Unsupervised,
     ) -> None:
         self._learner, self._recipe, self._settings = learner, recipe, settings
-        self._sightings = [Sighting(_NOBODY, _NOBODY, path) for path in paths]
+        self._sightings = sightings
         self._pictures = self._read(self._sightings, progress="training pictures")
         self._device, self._epoch = torch.device("cpu"), 0
-        self.labels: Int64[Tensor, " N"] = torch.full((len(paths),), OUTLIER)
+        self.labels: Int64[Tensor, " N"] = torch.full((len(sightings),), OUTLIER)
 
     def on(self, device: torch.device, _number: int) -> "_Groups":
         """The same with everything on a device."""
@@ -179,10 +192,12 @@ class _Groups:
 
     def __iter__(self) -> Iterator[Batch]:
         """Group all pictures, and hand out those of the groups."""
-        found = embed(
-            self._learner.network, self._pictures, self._sightings, device=self._device
-        ).vectors.clone()
-        self.labels = self._grouped(found).cpu()
+        seen = embed(self._learner.network, self._pictures, self._sightings, device=self._device)
+        found = seen.vectors.clone()
+        compared = found
+        if self._settings.cameras == "standardised":
+            compared = standardised_by_camera(found, seen.cameras)
+        self.labels = self._grouped(compared).cpu()
         self._learner.remember(self._centroids(found))
         passes = chain.from_iterable(repeat(self._loader()))
         yield from islice(passes, len(self))
@@ -253,7 +268,12 @@ def _rand(labels: Int64[Tensor, " N"], identities: Sequence[int]) -> float:
     return float(adjusted_rand_score(torch.tensor(identities)[kept].numpy(), labels[kept].numpy()))
 
 
-def _refuse_what_needs_labels(recipe: Recipe) -> None:
+def require_none_needs_labels(recipe: Recipe) -> None:
+    """Nothing happens where a recipe asks for nothing that cannot be without labels.
+
+    Raises:
+        ValueError: if it does.
+    """
     settings = recipe.retrain
     if settings.devices > 1 or settings.held_out or settings.alignment.mode != "none":
         raise ValueError(

@@ -1,6 +1,8 @@
 """The settings of a training without labels; apart, so that a recipe can hold them."""
 
 from dataclasses import dataclass
+from math import inf
+from typing import Literal
 
 from evaluators.pseudo_labels import Distance, check_settings
 
@@ -10,6 +12,8 @@ class Unsupervised:
     """How pictures are grouped before every epoch, and what is learnt from the groups.
 
     Attributes:
+        cameras: what a camera adds to all its pictures is taken out of their features before these
+            are grouped, or is ignored.
         distance: between pictures.
         eps: up to which pictures are near each other, in (0, 1).
         min_samples: pictures near each other, from which on they are a group.
@@ -21,6 +25,7 @@ class Unsupervised:
             number is the same in all epochs, as the schedules need it, whatever is left out.
     """
 
+    cameras: Literal["standardised", "ignored"] = "standardised"
     distance: Distance = "jaccard"
     eps: float = 0.6
     min_samples: int = 4
@@ -38,7 +43,7 @@ class Unsupervised:
             k1=self.k1,
             k2=self.k2,
         )
-        if not self.temperature > 0 or not 0 <= self.momentum <= 1 or self.batches < 0:
+        if not 0 < self.temperature < inf or not 0 <= self.momentum <= 1 or self.batches < 0:
             raise ValueError(
                 f"A training without labels was asked for with the temperature {self.temperature},"
                 f" the momentum {self.momentum} and {self.batches} batches an epoch: above 0, in"

@@ -1,7 +1,8 @@
 """Weights that others published, under the names they gave them, into the networks here.
 
 Layouts: ``"msinet_authors"``, MSINet's public code (``msinet_msmt.pth.tar``, or a model it
-trained), and ``"torchvision_resnet50"``, torchvision's ResNets (``resnet50-*.pth``).
+trained), ``"torchvision_resnet50"``, torchvision's ResNets (``resnet50-*.pth``), and
+``"torchvision_mobilenet_v3"`` (``mobilenet_v3_large-*.pth``).
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from nas_space.heads import EmbeddingNetwork
 from nas_space.networks import FORMAT
 from nas_space.torch_file import read_tensors
 
-Layout = Literal["msinet_authors", "torchvision_resnet50", "auto"]
+Layout = Literal["msinet_authors", "torchvision_resnet50", "torchvision_mobilenet_v3", "auto"]
 """Whose names a file has; ``"auto"`` tells by the names themselves."""
 
 _WRAPPED = "state_dict"
@@ -119,6 +120,6 @@ def _recognised(found: Mapping[str, Tensor], file: str) -> str:
         if telling in found:
             return layout
     raise ValueError(
-        f"{file} has names of no known layout, such as {min(found)}: one of {', '.join(RENAMERS)}"
-        " is needed."
+        f"{file} has names of no known layout, such as {min(found)}: weights of MSINet's authors,"
+        " of torchvision's ResNets or of its MobileNetV3-Large are needed."
     )

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.backends import mha
 from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 
@@ -17,9 +19,9 @@ class Cost:
     Attributes:
         parameters: all trained numbers of the network, the bias of frozen necks included;
             identity classifiers are no part of a network.
-        macs: multiply-adds of convolutions, linear layers and matrix products for one image in one
-            forward pass; additions, activations, pooling and normalisation are left out, as
-            the field does.
+        macs: multiply-adds of convolutions, linear layers and matrix products, those within
+            attentions included, for one image in one forward pass; additions, activations, pooling
+            and normalisation are left out, as the field does.
     """
 
     parameters: int
@@ -32,8 +34,10 @@ def measure_cost(network: nn.Module, *, height: int, width: int) -> Cost:
     The network is run once, in evaluation mode, on the device of its parameters.
     """
     device = next(network.parameters()).device
-    with _evaluating(network), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(torch.zeros(1, 3, height, width, device=device))
+    images = torch.zeros(1, 3, height, width, device=device)
+    counter = FlopCounterMode(display=False)
+    with _evaluating(network), torch.no_grad(), _plain_attention(), counter:
+        network(images)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return Cost(parameters=parameters, macs=counter.get_total_flops() // 2)
 
@@ -50,6 +54,18 @@ def used_parameters(network: nn.Module, *, height: int, width: int) -> int:
         output = functional_call(network, copies, (images,))
         slopes = torch.autograd.grad(output.sum(), list(copies.values()), allow_unused=True)
     return sum(slope.numel() for slope in slopes if slope is not None)
+
+
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Attention as the matrix products it is made of: the counter sees into no fused kernel."""
+    fused = mha.get_fastpath_enabled()
+    mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        mha.set_fastpath_enabled(fused)
 
 
 @contextmanager

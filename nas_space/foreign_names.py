@@ -65,8 +65,16 @@ def _resnet_name(name: str) -> str | None:
     return None if name.startswith("fc.") else f"backbone.{name}"
 
 
+def _mobilenet_name(name: str) -> str | None:
+    return f"backbone.{name.removeprefix('features.')}" if name.startswith("features.") else None
+
+
 RENAMERS: Mapping[str, Callable[[str], str | None]] = MappingProxyType(
-    {"msinet_authors": _msinet_name, "torchvision_resnet50": _resnet_name}
+    {
+        "msinet_authors": _msinet_name,
+        "torchvision_resnet50": _resnet_name,
+        "torchvision_mobilenet_v3": _mobilenet_name,
+    }
 )
 """Layout -> (name there -> name here, or None where a weight has no counterpart)."""
 
@@ -74,6 +82,7 @@ TELLING: Mapping[str, str] = MappingProxyType(
     {
         "msinet_authors": "cells.0.conv1a.conv.weight",
         "torchvision_resnet50": "layer1.0.conv1.weight",
+        "torchvision_mobilenet_v3": "features.4.block.2.fc1.weight",
     }
 )
 """Layout -> a name that no other layout has."""

@@ -83,16 +83,23 @@ class Genotype:
             content = json.loads(text)
         except json.JSONDecodeError as error:
             raise ValueError(
-                f"A genotype file holds JSON with space, version and slots, but {error}."
+                f"A genotype file holds JSON, and this does not ({error}): give the genotype.json"
+                " that a search wrote."
             ) from error
-        if not isinstance(content, dict) or content.get("version") != VERSION:
+        if not isinstance(content, dict) or not {"space", "slots", "version"} <= set(content):
             raise ValueError(
-                f"A genotype file says version {VERSION}: write it anew with this release."
+                "A genotype file holds JSON with space, version and slots, and this holds"
+                f" {_found(content)}: give the genotype.json that a search wrote."
             )
-        if not isinstance(content.get("slots"), dict) or not isinstance(content.get("space"), str):
+        if content["version"] != VERSION:
             raise ValueError(
-                f"A genotype file has a space and slots, and this has {sorted(content)}: write it"
-                " anew."
+                f"A genotype file of version {content['version']!r} was found, and this release"
+                f" reads {VERSION}: read it with the release that wrote it."
+            )
+        if not isinstance(content["slots"], dict) or not isinstance(content["space"], str):
+            raise ValueError(
+                "The space of a genotype is a word and its slots are names with candidates, and"
+                " here they are not: give the genotype.json that a search wrote."
             )
         return cls(space=content["space"], slots=content["slots"])
 
@@ -101,16 +108,31 @@ class Genotype:
         """A published genotype by name, or one from a file.
 
         Raises:
-            ValueError: if it is neither.
+            ValueError: if it is neither, or the file holds something else.
         """
         if name_or_file in PUBLISHED:
             return PUBLISHED[name_or_file]
         file = Path(name_or_file)
         if not file.is_file():
             raise ValueError(
-                f"No genotype {name_or_file!r}: give a file or one of {sorted(PUBLISHED)}."
+                f"No genotype {name_or_file!r}: there is no such file, and those known by a name"
+                f" are {', '.join(sorted(PUBLISHED))}; give one, or the genotype.json of a search."
             )
-        return cls.from_json(file.read_text(encoding="utf-8"))
+        try:
+            return cls.from_json(file.read_text(encoding="utf-8"))
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"{file.name} is no text: give the genotype.json that a search wrote."
+            ) from error
+        except ValueError as error:
+            raise ValueError(f"{file.name}: {error}") from error
+
+
+def _found(content: object) -> str:
+    """What JSON holds, in few words."""
+    if not isinstance(content, dict):
+        return "something else"
+    return ", ".join(sorted(content)[:5]) or "nothing"
 
 
 def _msi(*candidates: str) -> Genotype:

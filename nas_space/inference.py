@@ -1,6 +1,9 @@
 """Pictures to features, with the file of a trained network and neither NNI nor Lightning."""
 
+import struct
+import zlib
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,12 @@ from nas_space.networks import network_from, read_network
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 """Of red, green and blue in [0, 1]; used where a file does not say."""
+
+_UNREADABLE = (
+    *(OSError, SyntaxError, ValueError, EOFError, LookupError, ArithmeticError, TypeError),
+    *(NotImplementedError, struct.error, zlib.error, Image.DecompressionBombError),
+)
+"""What Pillow raises for files that are no pictures, or only the beginning of one."""
 
 Picture = Image.Image | Path | str
 """A picture in memory, or its file."""
@@ -109,11 +118,7 @@ class Embedder:
     def _pixels(self, picture: Picture) -> np.ndarray:
         """RGB bytes [3 H W], resized as for the training: bilinear, antialiased."""
         if not isinstance(picture, Image.Image):
-            try:
-                with Image.open(picture) as opened:
-                    return self._pixels(opened.convert("RGB"))
-            except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-                raise ValueError(f"{picture} is no picture that can be read: {error}.") from error
+            return self._pixels(_opened(picture))
         if 0 in picture.size:
             raise ValueError(
                 f"A picture of {picture.width} x {picture.height} pixels was handed in: cut out one"
@@ -122,3 +127,22 @@ class Embedder:
         size, bilinear = (self.width, self.height), Image.Resampling.BILINEAR
         pixels = np.asarray(picture.convert("RGB").resize(size, bilinear))
         return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _opened(file: Path | str) -> Image.Image:
+    """A picture in RGB, refused where the training refuses it."""
+    try:
+        content = Path(file).read_bytes()
+        with Image.open(BytesIO(content)) as image:
+            picture = image.convert("RGB")
+            # a copy that broke off, into a file that had its full length already
+            if image.format == "JPEG" and content.endswith(bytes(2)) and not _ends(content):
+                raise ValueError("the end of the file is zeros")
+            return picture
+    except _UNREADABLE as error:
+        raise ValueError(f"{file} is no picture that can be read: {error}.") from error
+
+
+def _ends(content: bytes) -> bool:
+    """Whether the marker that ends a JPEG lies behind the one that begins its last scan."""
+    return content.rfind(b"\xff\xd9") > content.rfind(b"\xff\xda")

@@ -154,7 +154,8 @@ def save_network(
         name: tensor.cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in network.state_dict().items()
     }
-    _fitting(blueprint, weights)
+    with torch.device("meta"):  # shapes alone, in no time
+        _require_fitting(blueprint.build(), blueprint, weights)
     try:
         plain = json.loads(json.dumps(dict(info)))
     except TypeError as error:
@@ -211,16 +212,18 @@ def network_from(
     Raises:
         ValueError: if the weights are not those of the blueprint's network.
     """
-    network = _fitting(saved.blueprint, saved.weights)
+    with torch.random.fork_rng(devices=[]):
+        network = saved.blueprint.build()
+    _require_fitting(network, saved.blueprint, saved.weights)
     network.load_state_dict(saved.weights)
     network.feature = feature or saved.blueprint.feature
     return network.to(device).eval()
 
 
-def _fitting(blueprint: Blueprint, weights: Mapping[str, Tensor]) -> EmbeddingNetwork:
-    """The blueprint's network, untrained, if these weights are for it."""
-    with torch.random.fork_rng(devices=[]):
-        network = blueprint.build()
+def _require_fitting(
+    network: EmbeddingNetwork, blueprint: Blueprint, weights: Mapping[str, Tensor]
+) -> None:
+    """Nothing happens where these weights are for the network that the blueprint built."""
     needed = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     different = sorted(
@@ -233,4 +236,3 @@ def _fitting(blueprint: Blueprint, weights: Mapping[str, Tensor]) -> EmbeddingNe
             f" is {found.get(first, 'missing')} and there it is {needed.get(first, 'unknown')};"
             " keep a network with the blueprint that built it."
         )
-    return network

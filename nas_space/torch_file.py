@@ -1,13 +1,13 @@
 """Files of tensors and plain values: read without running anything they say."""
 
-import io
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import torch
+
+from nas_space.replacing import replaced
 
 
 def read_tensors(file: Path | str) -> Any:
@@ -41,11 +41,9 @@ def write_tensors(file: Path | str, content: Mapping[str, Any]) -> None:
         file: in a folder that exists.
         content: tensors and plain values.
     """
-    path, buffer = Path(file), io.BytesIO()
-    torch.save(dict(content), buffer)
-    draft = path.with_name(f".{path.name}")
-    with draft.open("wb") as out:
-        out.write(buffer.getbuffer())
-        out.flush()
-        os.fsync(out.fileno())
-    draft.replace(path)
+
+    def write(draft: Path) -> None:
+        with draft.open("wb") as out:
+            torch.save(dict(content), out)
+
+    replaced(Path(file), write)

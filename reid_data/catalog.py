@@ -18,6 +18,7 @@ from reid_data import (
     vehicleid,
     veri776,
 )
+from reid_data.below import find_below, require_no_choice
 from reid_data.combined import combine
 from reid_data.image_cache import cache_root
 from reid_data.layout import HINT, ROOT_VARIABLES, Place, data_root, expanded, in_words
@@ -197,19 +198,14 @@ def _read(member: str, root: Path | None, part: str) -> Inventory:
         return replace(found, layout=f"embedded, in {found.layout}")
     source, found_root = SOURCES[name], data_root(root)
     if found_root is None:
+        several = "" if below else f"; of several below it, name one as {name}:my_folder"
         raise ValueError(
-            f"Data set '{name}' needs a folder with {source.layout}, and neither was a root"
-            f" given nor is {' or '.join(ROOT_VARIABLES)} set: {HINT}."
+            f"Data set '{member}' needs a folder with {source.layout}, and neither was a root"
+            f" given nor is {' or '.join(ROOT_VARIABLES)} set: {HINT}{several}."
         )
     read = source.parts.get(part, source.read)
     if not below:
+        require_no_choice(found_root, name, source.place)
         return read(found_root)
-    inventory = read(_below(found_root, below, source.place))
+    inventory = read(find_below(found_root, member, source.place))
     return replace(inventory, name=f"{inventory.name}:{below}")
-
-
-def _below(root: Path, below: str, place: Place | None) -> Path:
-    """Where ``NAME:FOLDER`` points: below the root, or else below a usual folder there."""
-    usual = [root / name for name in place.names if "*" not in name] if place else []
-    candidates = [folder / below for folder in (root, *usual)]
-    return next((path for path in candidates if path.exists()), candidates[0])

@@ -13,6 +13,7 @@ from reid_data.pk_sampler import PKSampler
 from reid_data.prefetch import in_order
 from reid_data.randomness import generator_of, mixed_seed
 from reid_data.records import Sighting
+from reid_data.share import WHOLE, Share
 from reid_data.transforms import Augmentation, Drawn, augmented, draw, normalise
 
 _SIDES = tuple(Twin)
@@ -52,6 +53,7 @@ class BatchLoader:
         device: where the batches are augmented and handed over.
         workers: threads that make the next batches meanwhile, without any influence on what is in
             them; 0 makes each when it is asked for.
+        share: of every epoch, where several processes go through it together.
 
     Raises:
         ValueError: If the pictures are not those of the sightings, an identity has no label, there
@@ -71,6 +73,7 @@ class BatchLoader:
         seed: int,
         device: torch.device | None = None,
         workers: int = 0,
+        share: Share = WHOLE,
     ) -> None:
         if workers < 0:
             raise ValueError(f"{workers} workers were asked for: give 0 or more.")
@@ -96,10 +99,11 @@ class BatchLoader:
         self._cameras = torch.tensor([sighting.camera for sighting in sightings])
         self._augmentation, self._twin, self._epoch = augmentation, twin, 0
         self._device, self._workers = device or torch.device("cpu"), workers
+        self._share = share
 
     def __len__(self) -> int:
-        """Batches of an epoch, the same for every epoch."""
-        return len(self._sampler)
+        """Batches of an epoch, or of the share of it; the same for every epoch."""
+        return self._share.length(len(self._sampler))
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next pass be this epoch, counted from 0."""
@@ -126,7 +130,7 @@ class BatchLoader:
             )
 
     def _batches(self, epoch: int) -> Iterator[Batch]:
-        plans = self._plans(epoch)
+        plans = self._share.taken(partial(self._plans, epoch), len(self._sampler))
         jobs = (partial(self._begun, indices, drawn) for indices, drawn in plans)
         for indices, drawn, begun in in_order(jobs, workers=self._workers):
             raw = begun.dtype == torch.uint8

@@ -5,18 +5,45 @@ process of its own, and writes the median step of every run.
 """
 
 import argparse
-import csv
 import json
 import statistics
-import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import torch
+from torch import nn
+
+from experiments.benchmarks.measuring import (
+    Record,
+    in_own_process,
+    in_turn,
+    median_ratio,
+    origin_of,
+)
+from experiments.startup import keep_large_blocks
+from nas_space.genotype import PUBLISHED
+from nas_space.msinet import MSINet
+
 _STEPS, _WARMUP = 12, 3
-_CASES = ((0.5, 64, 64, 64), (1.0, 256, 128, 16))
+
+CASES: Mapping[str, tuple[float, int, int, int]] = MappingProxyType(
+    {
+        "width 0.5, 64 images of 64x64": (0.5, 64, 64, 64),
+        "width 1.0, 16 images of 256x128": (1.0, 256, 128, 16),
+    }
+)
 """Width of the network, height and width of the images, images of a batch."""
+
+WAYS = ("default", "kept")
+
+COLUMNS = (
+    *("case", "blocks", "seconds"),
+    *("commit", "date", "processor", "cores", "threads", "round"),
+)
 
 
 def main(argv: list[str]) -> int:
@@ -25,72 +52,35 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", type=Path, help="a CSV file")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--worker", choices=("default", "kept"))
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--worker", choices=WAYS, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
+    threads = arguments.threads
     if arguments.worker:
-        print(json.dumps(_measure(arguments.worker, arguments.threads)))
+        print(json.dumps(_measured(arguments.worker, arguments.cases[0], threads)))
         return 0
-    rows = [
-        row | {"round": number}
-        for number in range(arguments.rounds)
-        for blocks in ("default", "kept")
-        for row in _in_own_process(blocks, arguments.threads)
-    ]
-    with arguments.out.open("w", encoding="utf-8", newline="") as out:
-        writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    for case in sorted({row["case"] for row in rows}):
-        median = {
-            blocks: statistics.median(
-                row["seconds"] for row in rows if (row["case"], row["blocks"]) == (case, blocks)
-            )
-            for blocks in ("default", "kept")
-        }
-        print(f"{case}: {median['default'] / median['kept']:.2f} times faster with blocks kept")
+    record = Record(arguments.out, COLUMNS)
+    turns = [(case, blocks) for case in arguments.cases for blocks in WAYS]
+    for number, (case, blocks) in in_turn(arguments.rounds, turns, progress="steps"):
+        own = ["--worker", blocks, "--cases", case, "--threads", str(threads)]
+        record.add(in_own_process("experiments.benchmarks.allocator", own) | {"round": number})
+    for case in arguments.cases:
+        rows = [row for row in record.rows if row["case"] == case]
+        faster = median_ratio(rows, "default", "kept", "seconds", by="blocks")
+        print(f"{case}: {faster:.2f} times faster with blocks kept")
     return 0
 
 
-def _in_own_process(blocks: str, threads: int) -> list[dict[str, Any]]:
-    command = [sys.executable, "-m", "experiments.benchmarks.allocator"]
-    done = subprocess.run(  # noqa: S603 - this very module
-        [*command, "--worker", blocks, "--threads", str(threads)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    rows: list[dict[str, Any]] = json.loads(done.stdout)
-    return rows
-
-
-def _measure(blocks: str, threads: int) -> list[dict[str, Any]]:
-    from experiments.provenance import provenance
-    from experiments.startup import keep_large_blocks
-
+def _measured(blocks: str, case: str, threads: int) -> dict[str, Any]:
     if blocks == "kept":
         keep_large_blocks()
-    import torch
-
     torch.set_num_threads(threads)
-    origin = {key: provenance()[key] for key in ("commit", "date", "processor", "cores", "threads")}
-    return [
-        {
-            "case": f"width {width}, {batch} images of {height}x{breadth}",
-            "blocks": blocks,
-            "seconds": _step_seconds(width, height, breadth, batch),
-            **origin,
-        }
-        for width, height, breadth, batch in _CASES
-    ]
+    seconds = _step_seconds(*CASES[case])
+    return {"case": case, "blocks": blocks, "seconds": seconds, **origin_of(COLUMNS)}
 
 
 def _step_seconds(width: float, height: int, breadth: int, batch: int) -> float:
-    import torch
-
-    from nas_space.genotype import PUBLISHED
-    from nas_space.msinet import MSINet
-
-    network: torch.nn.Module = MSINet(PUBLISHED["msinet_msmt17"], width=width)
+    network: nn.Module = MSINet(PUBLISHED["msinet_msmt17"], width=width)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
     images = torch.randn(batch, 3, height, breadth).contiguous(memory_format=torch.channels_last)

@@ -2,32 +2,35 @@
 
 ``python -m experiments.benchmarks.inference --out FILE.csv`` times forward passes of the untrained
 networks (the numbers in a network do not change its speed) in torch as it is, in channels-last
-order, compiled, in bfloat16, and in ONNX Runtime. Within a round every network takes its turn in
-every runtime, so that a busy machine disturbs all alike; ratios are within a round. ResNet-50 is
-the one of re-identification, with stride 1 in its last stage. A runtime that is not installed is
-left out, and said. ``agreement`` is the smallest cosine between a feature and that of torch as it
-is, for pictures of noise.
+order, with batch normalisations folded besides, compiled, in bfloat16 and channels-last order, and
+in ONNX Runtime. Within a round every network takes its turn in every runtime, so that a busy
+machine disturbs all alike; ratios are within a round. Every turn begins with two passes that are
+not counted. ResNet-50 is the one of re-identification, with stride 1 in its last stage. A runtime
+that is not installed, or fails, is left out, and said.
+
+``difference`` is the largest between a number of a runtime's features and torch's as it is, for
+pictures of noise, and ``apart`` the largest between the features of these pictures and of their
+negatives: a difference that comes near it means that something else was computed.
 """
 
 import argparse
 import copy
-import csv
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from evaluators.latency import Turns, Work, forward_pass, ratio, take_turns
+from evaluators.latency import forward_pass, take_turns
+from experiments.benchmarks.measuring import Record, in_turn, median_ratio, origin_of
 from experiments.export_formats import FORMATS, INPUT, OPSET, OUTPUT, require_packages
 from experiments.export_graph import ship
-from experiments.provenance import provenance
 from nas_space.genotype import PUBLISHED
 from nas_space.heads import EmbeddingNetwork
 from nas_space.networks import Blueprint
@@ -41,13 +44,38 @@ NETWORKS: Mapping[str, Blueprint] = MappingProxyType(
 )
 
 COLUMNS = (
-    *("round", "network", "way", "batch", "device", "milliseconds", "pictures_per_second"),
-    *("agreement", "commit", "date", "processor", "cores", "threads", "gpu", "torch"),
+    *("round", "network", "way", "batch", "height", "width", "device"),
+    *("milliseconds", "pictures_per_second", "difference", "apart"),
+    *("commit", "date", "processor", "cores", "threads", "gpu", "torch"),
 )
 
 _EAGER = "eager"
 
-Runner = Callable[[Tensor], Tensor]
+Passes = Callable[[Tensor], Tensor]
+"""Images [B 3 H W], as ``Runner.seen`` gives them, to features [B D]."""
+
+
+class Runner(NamedTuple):
+    """A network in a runtime.
+
+    Attributes:
+        passes: the network.
+        seen: images as the runtime takes them; what this takes is not timed.
+    """
+
+    passes: Passes
+    seen: Callable[[Tensor], Tensor] = lambda images: images
+
+
+class Turn(NamedTuple):
+    """What is timed: a network in a runtime on some images, and how it agrees with eager torch."""
+
+    network: str
+    way: str
+    runner: Runner
+    images: Tensor
+    difference: float
+    apart: float
 
 
 def main(argv: list[str]) -> int:
@@ -63,73 +91,106 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args(argv)
     torch.set_num_threads(arguments.threads)
-    device = torch.device(arguments.device)
-    networks = {name: _network(NETWORKS[name], device) for name in arguments.networks}
-    rows: list[dict[str, Any]] = []
+    networks = {name: _network(NETWORKS[name], arguments.device) for name in arguments.networks}
+    generator = torch.Generator().manual_seed(0)
+    images = [torch.randn(B, 3, *arguments.size, generator=generator) for B in arguments.batch]
+    turns = list(_turns(networks, arguments.ways, [x.to(arguments.device) for x in images]))
+    record = Record(arguments.out, COLUMNS)
+    for number, turn in in_turn(arguments.rounds, turns, progress="forward passes"):
+        record.add({"round": number, **_measured(turn)})
     for batch in arguments.batch:
-        generator = torch.Generator().manual_seed(0)
-        images = torch.randn(batch, 3, *arguments.size, generator=generator).to(device)
-        works, agreements = _works(networks, arguments.ways, images)
-        turns = take_turns(works, rounds=arguments.rounds, progress=f"batches of {batch}")
-        rows += _rows(turns, agreements, batch, device)
-        _print_table(turns, agreements, batch)
-    if arguments.out:
-        with arguments.out.open("w", encoding="utf-8", newline="") as out:
-            writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        _print_table(batch, [row for row in record.rows if row["batch"] == batch])
     return 0
 
 
-def _network(blueprint: Blueprint, device: torch.device) -> EmbeddingNetwork:
+def _network(blueprint: Blueprint, device: str) -> EmbeddingNetwork:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return blueprint.build().to(device).eval().requires_grad_(False)
 
 
-def _works(
-    networks: Mapping[str, EmbeddingNetwork], ways: list[str], images: Tensor
-) -> tuple[dict[str, Work], dict[str, float]]:
-    """``network way`` -> a pass of the images, and how well its features agree."""
-    works, agreements = {}, {}
-    for network_name, network in networks.items():
-        with torch.inference_mode():
-            expected = network(images)
+def _turns(
+    networks: Mapping[str, EmbeddingNetwork], ways: Iterable[str], batches: Iterable[Tensor]
+) -> Iterator[Turn]:
+    """Every network in every runtime that works here, on every batch."""
+    ways, batches = list(ways), list(batches)
+    for name, network in networks.items():
         for way in ways:
-            name = f"{network_name} {way}"
             try:
-                runner, seen = WAYS[way](network, images)
-            except ValueError as error:
-                print(f"{name} is left out: {error}", file=sys.stderr)
-                continue
-            with torch.inference_mode():
-                features = runner(seen).float().to(images.device)
-            agreements[name] = float((features * expected).sum(dim=1).min())
-            works[name] = forward_pass(runner, seen)
-    return works, agreements
+                runner = WAYS[way](network, batches[0])
+                yield from [
+                    Turn(name, way, runner, images, *_differences(network, runner, images))
+                    for images in batches
+                ]
+            except (ValueError, RuntimeError) as error:  # torch's, where there is no C++ compiler
+                reason = str(error).splitlines()[0].rstrip(".")
+                print(f"{name} {way} is left out: {reason}.", file=sys.stderr)
 
 
-def _eager(network: EmbeddingNetwork, images: Tensor) -> tuple[Runner, Tensor]:
-    return network, images
-
-
-def _channels_last(network: EmbeddingNetwork, images: Tensor) -> tuple[Runner, Tensor]:
-    copied: Any = copy.deepcopy(network)
+@torch.inference_mode()
+def _differences(network: EmbeddingNetwork, runner: Runner, images: Tensor) -> tuple[float, float]:
+    expected = network(images)
+    found = runner.passes(runner.seen(images)).float().to(images.device)
     return (
-        copied.to(memory_format=torch.channels_last),
-        images.contiguous(memory_format=torch.channels_last),
+        float((found - expected).abs().max()),
+        float((network(-images) - expected).abs().max()),
     )
 
 
-def _compiled(network: EmbeddingNetwork, images: Tensor) -> tuple[Runner, Tensor]:
-    return torch.compile(copy.deepcopy(network), dynamic=False), images
+def _measured(turn: Turn) -> dict[str, Any]:
+    batch, _, height, width = turn.images.shape
+    work = forward_pass(turn.runner.passes, turn.runner.seen(turn.images))
+    (seconds,) = take_turns({_EAGER: work}, rounds=1)[_EAGER]
+    return {
+        "network": turn.network,
+        "way": turn.way,
+        "batch": batch,
+        "height": height,
+        "width": width,
+        "device": turn.images.device.type,
+        "milliseconds": 1000 * seconds,
+        "pictures_per_second": batch / seconds,
+        "difference": turn.difference,
+        "apart": turn.apart,
+        **origin_of(COLUMNS),
+    }
 
 
-def _bf16(network: EmbeddingNetwork, images: Tensor) -> tuple[Runner, Tensor]:
-    return _channels_last(copy.deepcopy(network).bfloat16(), images.bfloat16())
+def _eager(network: EmbeddingNetwork, _: Tensor) -> Runner:
+    return Runner(network)
 
 
-def _onnx(network: EmbeddingNetwork, images: Tensor) -> tuple[Runner, Tensor]:
+def _channels_last(network: EmbeddingNetwork, _: Tensor) -> Runner:
+    copied: Any = copy.deepcopy(network)
+    return Runner(copied.to(memory_format=torch.channels_last), _in_channels_last)
+
+
+def _in_channels_last(images: Tensor) -> Tensor:
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+def _folded(network: EmbeddingNetwork, images: Tensor) -> Runner:
+    """As ``reid-nas export`` folds it."""
+    shipped: Any = ship(network, height=images.shape[2], width=images.shape[3], colours=None)
+    return Runner(
+        shipped.to(device=images.device, memory_format=torch.channels_last), _in_channels_last
+    )
+
+
+def _compiled(network: EmbeddingNetwork, _: Tensor) -> Runner:
+    """For every size of a batch anew; as a whole, or not at all."""
+    return Runner(torch.compile(copy.deepcopy(network), dynamic=False, fullgraph=True))
+
+
+def _bf16(network: EmbeddingNetwork, _: Tensor) -> Runner:
+    copied: Any = copy.deepcopy(network).bfloat16()
+    return Runner(
+        copied.to(memory_format=torch.channels_last),
+        lambda images: _in_channels_last(images.bfloat16()),
+    )
+
+
+def _onnx(network: EmbeddingNetwork, images: Tensor) -> Runner:
     """As ``reid-nas export`` writes it, with as many threads as torch has."""
     if images.device.type != "cpu":
         raise ValueError("ONNX Runtime is measured on the processor: leave it out of --ways.")
@@ -146,7 +207,7 @@ def _onnx(network: EmbeddingNetwork, images: Tensor) -> tuple[Runner, Tensor]:
         session = onnxruntime.InferenceSession(
             str(file), options, providers=["CPUExecutionProvider"]
         )
-    return partial(_in_session, session), images
+    return Runner(partial(_in_session, session))
 
 
 def _in_session(session: Any, images: Tensor) -> Tensor:
@@ -154,46 +215,34 @@ def _in_session(session: Any, images: Tensor) -> Tensor:
     return torch.from_numpy(features)
 
 
-WAYS: Mapping[str, Callable[[EmbeddingNetwork, Tensor], tuple[Runner, Tensor]]] = MappingProxyType(
+WAYS: Mapping[str, Callable[[EmbeddingNetwork, Tensor], Runner]] = MappingProxyType(
     {
         _EAGER: _eager,
         "channels_last": _channels_last,
+        "folded": _folded,
         "compiled": _compiled,
         "bf16": _bf16,
         "onnxruntime": _onnx,
     }
 )
-"""Name -> what makes a runner of a network, and its images, of some images."""
+"""Name -> what brings a network into a runtime, given images of their size; it leaves both as they
+are."""
 
 
-def _rows(
-    turns: Turns, agreements: Mapping[str, float], batch: int, device: torch.device
-) -> list[dict[str, Any]]:
-    origin = provenance()
-    return [
-        {
-            "round": number,
-            **dict(zip(("network", "way"), name.split(), strict=True)),
-            "batch": batch,
-            "device": device.type,
-            "milliseconds": 1000 * seconds,
-            "pictures_per_second": batch / seconds,
-            "agreement": agreements[name],
-            **{key: origin[key] for key in COLUMNS[-7:]},
-        }
-        for name, own in turns.items()
-        for number, seconds in enumerate(own)
-    ]
-
-
-def _print_table(turns: Turns, agreements: Mapping[str, float], batch: int) -> None:
+def _print_table(batch: int, rows: list[dict[str, Any]]) -> None:
     """Medians over rounds; how many times as fast as torch as it is, by ratios within a round."""
-    print(f"batches of {batch:<18} {'pictures/s':>10} {'/ eager':>8} {'agreement':>10}")
-    for name, own in turns.items():
-        eager = f"{name.split()[0]} {_EAGER}"
-        speed = f"{1 / ratio(turns, name, eager):8.2f}" if eager in turns else " " * 8
-        median = batch / statistics.median(own)
-        print(f"  {name:27} {median:10.1f} {speed} {agreements[name]:10.5f}")
+    print(
+        f"batches of {batch:<18} {'pictures/s':>10} {'/ eager':>8} {'difference':>11} {'apart':>11}"
+    )
+    for network, way in dict.fromkeys((row["network"], row["way"]) for row in rows):
+        mine = [row for row in rows if row["network"] == network]
+        own = [row for row in mine if row["way"] == way]
+        speed = " " * 8
+        if any(row["way"] == _EAGER for row in mine):
+            speed = f"{median_ratio(mine, way, _EAGER, 'pictures_per_second'):8.2f}"
+        median = statistics.median(row["pictures_per_second"] for row in own)
+        agrees = f"{own[0]['difference']:11.1e} {own[0]['apart']:11.1e}"
+        print(f"  {network + ' ' + way:27} {median:10.1f} {speed} {agrees}")
 
 
 if __name__ == "__main__":

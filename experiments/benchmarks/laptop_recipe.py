@@ -6,7 +6,6 @@ is measured; variants already in the file are left out, so that a broken-off sea
 """
 
 import argparse
-import csv
 import sys
 import time
 from collections.abc import Mapping
@@ -15,21 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
+from evaluators.cross_domain import score_on
 from evaluators.epoch_report import TrainingEpoch
 from evaluators.optimisation import WeightOptimiser
 from experiments.benchmarks.four_layer import FourLayer
+from experiments.benchmarks.measuring import Record, origin_of
 from experiments.config import override
 from experiments.device import use_threads
-from experiments.provenance import provenance
 from experiments.recipe import Recipe
 from experiments.recipes import vehicles
 from experiments.startup import prepare
-from experiments.testing import test
 from experiments.train import network_of, train
 from nas_space.genotype import PUBLISHED
 from nas_space.heads import EmbeddingNetwork
+from reid_data.bars import bar
 from reid_data.catalog import load_dataset
 
 _PAPER = WeightOptimiser(learning_rate=0.065, warmup_epochs=1, milestones=(4, 6, 7))
@@ -74,12 +73,13 @@ def main(argv: list[str]) -> int:
     parser.add_argument("variants", nargs="*", help="names; by default all")
     arguments = parser.parse_args(argv)
     prepare()
-    known = _measured(arguments.out)
+    record = Record(arguments.out, COLUMNS, continued=True)
+    known = {(row["variant"], row["epochs"], row["seed"]) for row in record.rows}
     for name in arguments.variants or VARIANTS:
         if (name, str(arguments.epochs), str(arguments.seed)) not in known:
-            rows = measure(name, epochs=arguments.epochs, seed=arguments.seed)
-            _append(arguments.out, rows)
-            print(*(f"{r['variant']} {r['feature']} mAP {r['mAP']:.3f}" for r in rows), sep="\n")
+            for row in measure(name, epochs=arguments.epochs, seed=arguments.seed):
+                record.add(row)
+                print(f"{row['variant']} {row['feature']} mAP {row['mAP']:.3f}")
     return 0
 
 
@@ -96,18 +96,18 @@ def measure(name: str, *, epochs: int, seed: int) -> list[dict[str, Any]]:
     else:
         network = network_of(PUBLISHED["msinet_msmt17"], recipe)
     began = time.monotonic()
-    with tqdm(total=epochs, desc=name, unit="epoch") as bar:
+    with bar(total=epochs, desc=name, unit="epoch") as done:
 
         def advance(_: TrainingEpoch) -> None:
-            bar.update()
+            done.update()
 
         train(network, dataset.train, recipe, on_epoch=advance)
     seconds = time.monotonic() - began
-    origin = provenance()
-    rows = []
+    origin, rows = origin_of(COLUMNS), []
     for feature in ("pooled", "normalised"):
         network.feature = feature
-        (found,) = test(network, dataset, recipe).repeats
+        size = recipe.data
+        (found,) = score_on(network, dataset, height=size.height, width=size.width).repeats
         row = {
             "variant": name,
             "epochs": epochs,
@@ -118,7 +118,7 @@ def measure(name: str, *, epochs: int, seed: int) -> list[dict[str, Any]]:
             "parameters": sum(p.numel() for p in network.parameters()),
             "seconds": round(seconds, 1),
         }
-        rows.append(row | {key: origin[key] for key in COLUMNS if key in origin})
+        rows.append(row | origin)
     return rows
 
 
@@ -128,22 +128,6 @@ def _recipe(name: str, *, epochs: int, seed: int) -> Recipe:
     weights = changes.pop("retrain.weights", base.retrain.weights)
     retrain = replace(base.retrain, epochs=epochs, weights=weights)
     return override(replace(base, retrain=retrain), changes)
-
-
-def _measured(file: Path) -> set[tuple[str, str, str]]:
-    if not file.is_file():
-        return set()
-    with file.open(encoding="utf-8", newline="") as rows:
-        return {(row["variant"], row["epochs"], row["seed"]) for row in csv.DictReader(rows)}
-
-
-def _append(file: Path, rows: list[dict[str, Any]]) -> None:
-    new = not file.is_file()
-    with file.open("a", encoding="utf-8", newline="") as out:
-        writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerows(rows)
 
 
 if __name__ == "__main__":

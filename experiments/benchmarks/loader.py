@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
@@ -24,10 +23,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from experiments.benchmarks.measuring import median_ratio, save
-from experiments.provenance import provenance
+from experiments.benchmarks.measuring import Record, in_turn, median_ratio, origin_of
 from experiments.startup import prepare
-from reid_data.bars import bar
 from reid_data.batch import Twin
 from reid_data.catalog import load_dataset
 from reid_data.image_cache import ImageCache
@@ -57,21 +54,16 @@ def main(argv: list[str]) -> int:
     torch.set_num_threads(1)
     ways = ways_of(load_dataset(arguments.data).train)
     ways["plain"]()
-    origin = {key: value for key, value in provenance().items() if key in COLUMNS}
-    turns = [(number, way) for number in range(arguments.rounds) for way in ways]
-    rows: list[dict[str, Any]] = []
-    for number, way in bar(turns, desc="measuring", unit="pass"):
+    origin, record = origin_of(COLUMNS), Record(arguments.out, COLUMNS)
+    for number, way in in_turn(arguments.rounds, ways, progress="measuring"):
         start = time.perf_counter()
         pictures = ways[way]()
         speed = pictures / (time.perf_counter() - start)
-        rows.append(
-            {"round": number, "way": way, "pictures_per_second": speed, "pictures": pictures}
-            | origin
-        )
-    save(arguments.out, COLUMNS, rows)
+        row = {"round": number, "way": way, "pictures_per_second": speed, "pictures": pictures}
+        record.add(row | origin)
     for way in ways:
-        speeds = [row["pictures_per_second"] for row in rows if row["way"] == way]
-        ratio = median_ratio(rows, way, "plain", "pictures_per_second")
+        speeds = [row["pictures_per_second"] for row in record.rows if row["way"] == way]
+        ratio = median_ratio(record.rows, way, "plain", "pictures_per_second")
         print(f"{way}: {statistics.median(speeds):.0f} a second, {ratio:.1f} x plain")
     return 0
 

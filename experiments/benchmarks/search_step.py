@@ -7,18 +7,22 @@ which other programs disturb less than those of the clock. Scoring between epoch
 """
 
 import argparse
-import csv
 import json
-import resource
 import statistics
-import subprocess
 import sys
 import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
+from experiments.benchmarks.measuring import (
+    Record,
+    in_own_process,
+    in_turn,
+    median_ratio,
+    origin_of,
+    peak,
+)
 
 STRATEGIES = ("darts", "tcm", "gumbel_darts", "proxyless", "enas", "random_one_shot")
 _REFERENCE, _EPOCHS, _WARMUP = STRATEGIES[0], 3, 4
@@ -40,37 +44,21 @@ def main(argv: list[str]) -> int:
     if arguments.worker:
         print(json.dumps(_measure(arguments.worker)))
         return 0
-    turns = [(number, name) for number in range(arguments.rounds) for name in STRATEGIES]
-    rows = [{"round": number, **_in_own_process(name)} for number, name in tqdm(turns)]
-    with arguments.out.open("w", encoding="utf-8", newline="") as out:
-        writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    record = Record(arguments.out, COLUMNS)
+    for number, name in in_turn(arguments.rounds, STRATEGIES, progress="search steps"):
+        own = in_own_process("experiments.benchmarks.search_step", ["--worker", name])
+        record.add({"round": number, **own})
     for name in STRATEGIES:
-        seconds, memory = (_ratio(rows, name, column) for column in ("seconds", "memory"))
+        seconds, memory = (
+            median_ratio(record.rows, name, _REFERENCE, column, by="strategy")
+            for column in ("seconds", "memory")
+        )
         print(f"{name}: {seconds:.2f} times the seconds of {_REFERENCE}, {memory:.2f} its memory")
     return 0
 
 
-def _ratio(rows: list[dict[str, Any]], name: str, column: str) -> float:
-    """Median over rounds of the ratio within a round."""
-    values = {(row["round"], row["strategy"]): float(row[column]) for row in rows}
-    rounds = sorted({number for number, _ in values})
-    return statistics.median(values[n, name] / values[n, _REFERENCE] for n in rounds)
-
-
-def _in_own_process(name: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "experiments.benchmarks.search_step", "--worker", name]
-    done = subprocess.run(  # noqa: S603 - this very module
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
-    )
-    row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return row
-
-
 def _measure(name: str) -> dict[str, Any]:
     from experiments.device import use_threads
-    from experiments.provenance import provenance
     from experiments.recipes import resolve
     from experiments.startup import prepare
     from reid_data.catalog import load_dataset
@@ -81,13 +69,12 @@ def _measure(name: str) -> dict[str, Any]:
     use_threads(recipe)
     sightings = load_dataset(recipe.data.name).train
     seconds, memory = _search(recipe, sightings)
-    origin = {key: provenance()[key] for key in COLUMNS[-6:]}
     return {
         "strategy": name,
         "seconds": statistics.median(seconds),
         "iterations": len(seconds),
         "memory": memory,
-        **origin,
+        **origin_of(COLUMNS),
     }
 
 
@@ -124,15 +111,10 @@ def _search(recipe: Any, sightings: Any) -> tuple[list[float], float]:
         on_batch=on_batch,
         accelerator="cpu",
     )
-    space, before = supernet_of(recipe), _peak()
+    space, before = supernet_of(recipe), peak("cpu")
     run_one_shot(space, evaluator, strategy_of(recipe))
     laps = [later - sooner for epoch in ends for sooner, later in pairwise(epoch)]
-    return laps[_WARMUP:], _peak() - before
-
-
-def _peak() -> float:
-    """MiB; Linux counts in KiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return laps[_WARMUP:], peak("cpu") - before
 
 
 if __name__ == "__main__":

@@ -27,10 +27,10 @@ _FORMS = """
 body{margin:0;background:var(--paper);color:var(--ink);line-height:1.45;
   font-family:system-ui,'Segoe UI',Roboto,'DejaVu Sans',Arial,sans-serif;font-size:15px}
 main{max-width:1720px;margin:0 auto;padding:28px clamp(14px,2.5vw,40px) 60px}
-h1{font-size:25px;line-height:1.2;margin:0 0 4px;letter-spacing:-.01em}
+h1{font-size:25px;line-height:1.2;margin:0 0 4px;letter-spacing:-.01em;overflow-wrap:anywhere}
 h2{font-size:15px;margin:0;font-weight:600}
 p{margin:0}
-.muted,figcaption{color:var(--muted)}
+.muted,figcaption{color:var(--muted);overflow-wrap:anywhere}
 .facts{display:flex;flex-wrap:wrap;gap:12px 34px;margin:20px 0 22px;padding:0}
 .facts div{display:flex;flex-direction:column}
 .facts dt{font-size:12px;color:var(--muted)}
@@ -47,7 +47,7 @@ p{margin:0}
 figure{margin:0;min-width:0}
 figcaption{font-size:11.5px;line-height:1.35;margin-top:6px;overflow-wrap:anywhere}
 figcaption strong{color:var(--ink);font-size:13px;font-variant-numeric:tabular-nums}
-figcaption small{display:block;font-size:10px;line-height:1.3;opacity:.9;margin-top:2px}
+figcaption small{display:block;font-size:11px;line-height:1.3;margin-top:2px}
 .well{position:relative;display:flex;align-items:center;justify-content:center;
   background:var(--well);border-radius:8px;overflow:hidden}
 .well img{display:block;width:100%;height:100%;object-fit:contain}
@@ -84,14 +84,14 @@ RANKED = """
 .sign{flex:none;width:21px;height:21px;border-radius:6px;background:var(--tone);color:var(--on);
   justify-content:center}
 .said{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
-.beyond{position:relative}
-.beyond::before{content:"\\2026";position:absolute;left:-10px;top:30%;color:var(--muted);
-  font-size:9px;font-weight:700}
+.beyond{border-left:3px dotted var(--muted);padding-left:8px}
+.more{align-self:center;color:var(--muted);font-size:12.5px;text-align:center}
 .spread{display:flex;align-items:flex-end;gap:2px;height:44px;margin:4px 0 3px}
 .spread{border-bottom:1px solid var(--bar)}
 .spread i{display:block;width:9px;background:var(--bar);border-radius:2px 2px 0 0}
 .scale{font-weight:400;display:flex;justify-content:space-between;font-size:11px;color:var(--muted)}
-@media (max-width:640px){.row{grid-template-columns:1fr}.query{max-width:150px}
+@media (max-width:640px){.row{grid-template-columns:1fr}.query{display:flex;gap:12px}
+  .query .well{width:72px;flex:none}
   .ranks{padding:14px 0 0;border-left:0;border-top:1px solid var(--edge);
   grid-template-columns:repeat(auto-fill,minmax(80px,1fr))}}
 @media print{.card{break-inside:avoid}}
@@ -103,7 +103,7 @@ MAPS = """
   grid-template-columns:repeat(calc(1 + var(--columns)),minmax(96px,224px))}
 .over{grid-column:span 2;font-size:13px;font-weight:600;border-bottom:2px solid var(--edge);
   padding-bottom:5px;overflow-wrap:anywhere}
-.what{font-size:12px;color:var(--muted)}
+.over small{display:block;font-size:11.5px;font-weight:400;color:var(--muted)}
 .well img{height:auto}
 .ramp{display:inline-block;width:120px;height:12px;border-radius:6px}
 """

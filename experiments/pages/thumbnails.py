@@ -3,12 +3,13 @@
 import hashlib
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
 
-from experiments.outputs import write
+from experiments.outputs import write, writing
 from experiments.pages.html import PAGE, Html, element
 from reid_data.decoding import UNREADABLE
 
@@ -82,23 +83,32 @@ def small_picture(path: Path, side: int) -> Image.Image:
 def saved(folder: Path, content: bytes, ending: str) -> str:
     """Keep a file below a page's folder, under a name made from its contents; returns the name."""
     name = hashlib.sha256(content).hexdigest()[:20] + ending
-
-    (folder / FOLDER / name).write_bytes(content)
+    file = folder / FOLDER / name
+    with writing(file):
+        file.write_bytes(content)
     return name
 
 
-def write_page(folder: Path, page: str) -> Path:
-    """Write the page, and remove the pictures of one that was there before.
+def write_page(folder: Path, draw: Callable[[Thumbnails], str]) -> Path:
+    """Write a page, and remove the pictures that none shows: of an earlier one, or of half a page.
 
     Args:
-        folder: of the page, with the pictures that it shows.
-        page: the whole of it.
+        folder: of the page; made if missing.
+        draw: makes all of the page and the pictures that it shows; if it fails, an earlier page
+            stays as it was.
 
     Returns:
         Its file.
+
+    Raises:
+        ValueError: if a picture cannot be read, or a file not be written.
     """
-    write(folder / PAGE, page)
-    for file in (folder / FOLDER).iterdir():
-        if _OURS.fullmatch(file.name) and file.name not in page:
-            file.unlink()
-    return folder / PAGE
+    file = folder / PAGE
+    try:
+        write(file, draw(Thumbnails(folder)))
+    finally:
+        page = file.read_text(encoding="utf-8") if file.is_file() else ""
+        for picture in (folder / FOLDER).glob("*"):
+            if _OURS.fullmatch(picture.name) and picture.name not in page:
+                picture.unlink()
+    return file

@@ -12,7 +12,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -126,7 +125,7 @@ def findings(
     unfit = interpreter_problems()
     if unfit:
         return Findings(unfit)
-    from experiments.recipes import recipe_named, resolve
+    from experiments.recipes import recipe_named, require_network_of_search, resolve
 
     try:
         recipe_named(recipe)
@@ -135,11 +134,15 @@ def findings(
     said, readable = _readable(space)
     said += [] if said else misfit(readable, tuner)
     tried = points(readable)
-    good, refused = refusals(tried, partial(resolve, recipe))
+
+    def accept(point: Mapping[str, Any]) -> None:
+        require_network_of_search(resolve(recipe, point))
+
+    good, refused = refusals(tried, accept)
     recipes = [resolve(recipe, point) for point in good]
     data = () if elsewhere else {found.data for found in recipes}
     said += refused if elsewhere else [*refused, *_missing(data), *_devices(recipes)]
-    datasets = sorted({name for one in data for name in (one.name, one.target) if name})
+    datasets = sorted({name for one in data for name in (one.name, *one.targets)})
     return Findings(list(dict.fromkeys(said)), len(tried) if space else 0, datasets)
 
 
@@ -190,9 +193,9 @@ def _missing(data: Iterable[Any]) -> list[str]:
 
     # That an embedded set has its usual part is known without drawing it.
     looked_for = {
-        (one.name, one.part, one.target or ""): one
+        (one.name, one.part, one.targets): one
         for one in data
-        if {one.name, one.target or one.name} - set(EMBEDDED) or one.part != "trainval"
+        if {one.name, *one.targets} - set(EMBEDDED) or one.part != "trainval"
     }
     said = [_sentence(data_of, looked_for[key]) for key in sorted(looked_for)]
     return [sentence for sentence in said if sentence is not None]

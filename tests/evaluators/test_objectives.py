@@ -67,6 +67,19 @@ def test_the_alignment_is_added_once_times_its_ratio() -> None:
         torch.testing.assert_close(aligned.loss(batch()), expected)
 
 
+def test_the_alignment_is_of_32_bits_whatever_the_forward_pass_was() -> None:
+    """A map of 16 bits has coarse numbers, but their products and cosines are exact."""
+    network, alignment = Table(), SpatialAlignment(8)
+    network.rows.data, network.last.data = network.rows.bfloat16(), network.last.bfloat16()
+    coarse = network.last.detach()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        aligned = objective(network, alignment=alignment).loss(batch())
+        plain = objective(network).loss(batch())
+    assert aligned.dtype == torch.float32
+    expected = plain + 2.0 * alignment(coarse.float(), IDENTITY)
+    torch.testing.assert_close(aligned, expected, rtol=1e-6, atol=0)
+
+
 def test_the_alignment_reaches_the_map_and_its_own_weights() -> None:
     network, alignment = Table(), SpatialAlignment(8)
     objective(network, alignment=alignment).loss(batch()).backward()  # type: ignore[no-untyped-call]

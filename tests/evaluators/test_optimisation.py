@@ -64,7 +64,11 @@ def test_the_optimiser_has_the_numbers_it_was_given_and_no_frozen_parameters() -
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("name", "adam"), ("schedule", "step"), ("learning_rate", -1.0), ("warmup_epochs", -1)],
+    [
+        *(("name", "adam"), ("schedule", "step"), ("learning_rate", -1.0), ("warmup_epochs", -1)),
+        *(("learning_rate", float("inf")), ("weight_decay", float("nan")), ("momentum", 7.0)),
+        *(("momentum", -0.1), ("gamma", -1.0), ("warmup_start", -4.0), ("warmup_start", 1.5)),
+    ],
 )
 def test_impossible_settings_are_refused(field: str, value: object) -> None:
     settings = WeightOptimiser()

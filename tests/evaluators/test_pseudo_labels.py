@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from evaluators import pseudo_labels as module
+from evaluators import sparse_rows
 from evaluators.neighbours import find_neighbours
 from evaluators.pseudo_labels import Distance, pseudo_labels
 from evaluators.reciprocal import encode
@@ -170,7 +171,7 @@ def test_the_size_of_blocks_changes_nothing(
     whole = pseudo_labels(x, distance=distance, **settings)  # type: ignore[arg-type]
     assert 2 < len(set(whole.tolist())) < 30
     monkeypatch.setattr(module, "BLOCK_CELLS", 130)
-    monkeypatch.setattr(module, "_CELLS", 7)
+    monkeypatch.setattr(sparse_rows, "_PAIRS", 7)
     again = pseudo_labels(x, distance=distance, **settings)  # type: ignore[arg-type]
     assert torch.equal(again, whole)
 

@@ -143,9 +143,12 @@ def test_a_repeat_is_a_plain_retrieval_of_the_rest_in_the_drawn(
         assert repeat.queries_skipped == 0
 
 
-@given(some_identities.filter(lambda i: len(set(i.tolist())) < len(i)), seeds)
-def test_the_pooled_score_is_the_mean_over_the_repeats(identities: Tensor, seed: int) -> None:
-    repeats = retrieve_repeated(noise(identities), replace(VEHICLEID, seed=seed))
+@given(some_identities.filter(lambda i: len(set(i.tolist())) < len(i)), seeds, st.integers(1, 4))
+def test_the_pooled_score_is_the_mean_over_the_repeats(
+    identities: Tensor, seed: int, times: int
+) -> None:
+    protocol = replace(VEHICLEID, repeats=times, seed=seed)
+    repeats = retrieve_repeated(noise(identities), protocol)
 
     def mean(values: list[float]) -> object:
         return pytest.approx(sum(values) / len(repeats))
@@ -155,7 +158,7 @@ def test_the_pooled_score_is_the_mean_over_the_repeats(identities: Tensor, seed:
     assert together.mAP_trapezoid == mean([repeat.mAP_trapezoid for repeat in repeats])
     assert together.mINP == mean([repeat.mINP for repeat in repeats])
     assert together.rank(2) == mean([repeat.rank(2) for repeat in repeats])
-    assert len(together.query) == 10 * (len(identities) - len(set(identities.tolist())))
+    assert len(together.query) == times * (len(identities) - len(set(identities.tolist())))
 
 
 def test_two_repeats_have_their_mean_and_the_deviation_of_a_population() -> None:
@@ -183,9 +186,12 @@ def test_two_repeats_have_their_mean_and_the_deviation_of_a_population() -> None
     assert spread([of(2, 4)])["mAP"] == Spread(3 / 8, 0.0)
 
 
-@given(some_identities.filter(lambda i: len(set(i.tolist())) < len(i)), seeds)
-def test_the_mean_of_the_spread_is_the_pooled_score(identities: Tensor, seed: int) -> None:
-    repeats = retrieve_repeated(noise(identities), replace(VEHICLEID, seed=seed))
+@given(some_identities.filter(lambda i: len(set(i.tolist())) < len(i)), seeds, st.integers(1, 4))
+def test_the_mean_of_the_spread_is_the_pooled_score(
+    identities: Tensor, seed: int, times: int
+) -> None:
+    protocol = replace(VEHICLEID, repeats=times, seed=seed)
+    repeats = retrieve_repeated(noise(identities), protocol)
     means = {name: over.mean for name, over in spread(repeats).items()}
     assert means == pytest.approx(metrics_of(pooled(repeats)), rel=1e-12)
 

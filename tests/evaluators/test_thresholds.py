@@ -1,5 +1,6 @@
 """A threshold is the smallest similarity that accepts few enough pairs of two identities."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,15 @@ from hypothesis import strategies as st
 
 from evaluators.repeats import drawn_galleries
 from evaluators.retrieval import Features
-from evaluators.thresholds import BINS, Threshold, Thresholds, similarity_thresholds
+from evaluators.similarity import Similarity
+from evaluators.thresholds import (
+    BINS,
+    Accepted,
+    Threshold,
+    Thresholds,
+    accepted,
+    similarity_thresholds,
+)
 from reid_data.records import Protocol
 
 MARKET = Protocol()
@@ -86,6 +95,41 @@ def twin(query: Features, gallery: Features, protocol: Protocol, rate: float) ->
         if false <= rate:
             best = Threshold(rate, t, false, sum(s >= t for s in genuine) / len(genuine))
     return best
+
+
+def test_what_given_similarities_accept_by_hand() -> None:
+    """Of one identity 1 and 0.6, of two 0.8, 0 and -1: from 0.7 on one of two and one of three.
+
+    A similarity that is one of theirs is included; the next number in float64 leaves it out,
+    though float32 has none in between.
+    """
+    beyond = math.nextafter(1.0, 2.0)
+    found = accepted(QUERY, FIVE, similarities=(0.7, 0.0, 1.0, beyond, -2.0, None))
+    assert found == (
+        Accepted(0.7, 1 / 3, 1 / 2, 3),
+        Accepted(0.0, 2 / 3, 1.0, 3),
+        Accepted(1.0, 0.0, 1 / 2, 3),
+        Accepted(beyond, 0.0, 0.0, 3),
+        Accepted(-2.0, 1.0, 1.0, 3),
+        Accepted(None, 0.0, 0.0, 3),
+    )
+
+
+@pytest.mark.parametrize("repeats", [0, 3])
+def test_a_threshold_accepts_its_own_shares_of_the_pictures_it_was_taken_from(repeats: int) -> None:
+    g = torch.Generator().manual_seed(2)
+    query, gallery = (
+        Features(torch.randn(n, 4, generator=g), torch.arange(n) % 5, torch.arange(n) % 3)
+        for n in (20, 70)
+    )
+    protocol = replace(MARKET, camera_rule=not repeats, repeats=repeats)
+    for exact_pairs in (0, 1 << 22):
+        chosen = similarity_thresholds(
+            query, gallery, protocol, rates=(0.0, 0.01, 0.3), exact_pairs=exact_pairs
+        ).chosen
+        found = accepted(query, gallery, protocol, similarities=[one.similarity for one in chosen])
+        expected = [(one.similarity, one.false_accepts, one.true_accepts) for one in chosen]
+        assert [(one.similarity, one.false_accepts, one.true_accepts) for one in found] == expected
 
 
 CORNERS = st.lists(st.sampled_from([-1.0, 1.0]), min_size=4, max_size=4)
@@ -167,6 +211,15 @@ def test_bins_never_accept_more_than_was_allowed_and_say_what_they_accept() -> N
         assert ours.similarity == pytest.approx(theirs.similarity, abs=2 / BINS)
 
 
+def test_a_cosine_beyond_1_is_counted_as_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenth of a per cent too long, as products of few digits may be."""
+    of = Similarity.of
+    monkeypatch.setattr(Similarity, "of", lambda cosine, q: 1.001 * of(cosine, q))
+    found = similarity_thresholds(QUERY, FIVE, rates=(0.1, 1.0), exact_pairs=0)
+    assert (found.genuine, found.impostors) == (2, 3)
+    assert [one.similarity for one in found.chosen] == [1.0, -1.0]
+
+
 @pytest.mark.parametrize(
     ("gallery", "words"),
     [
@@ -179,3 +232,5 @@ def test_bins_never_accept_more_than_was_allowed_and_say_what_they_accept() -> N
 def test_pairs_that_decide_nothing_are_refused(gallery: Features, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         similarity_thresholds(QUERY, gallery)
+    with pytest.raises(ValueError, match=words):
+        accepted(QUERY, gallery, similarities=(0.5,))

@@ -182,6 +182,14 @@ def test_a_finished_training_that_is_gone_on_with_has_its_weights(tmp_path: Path
     assert (again, heard) == (whole, [])
 
 
+def test_a_checkpoint_that_is_none_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    file, heard = tmp_path / "state.pt", list[TrainingEpoch]()
+    torch.save({"some": "words"}, file)
+    with pytest.raises(ValueError, match=r"state\.pt of the run folder is no state"):
+        trained(Given((1.0,)), Course(1, PLAIN, CPU), checkpoint=file, heard=heard)
+    assert heard == []
+
+
 def test_a_precision_the_device_has_not_is_refused_in_a_sentence() -> None:
     with pytest.raises(ValueError, match=r"^Precision '16' [^\n]* 'cpu' [^\n]* one of 32, bf16\.$"):
         Course(1, PLAIN, CPU, precision="16")

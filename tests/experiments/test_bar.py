@@ -220,3 +220,17 @@ def test_no_stream_ends_the_run(make: Callable[[], io.TextIOBase]) -> None:
         bar.epoch(progress("search", 1, 2), "\N{GREEK SMALL LETTER ALPHA} \ud800 \x00")
         bar.say("\N{GREEK SMALL LETTER ALPHA}")
         bar.close()
+
+
+def test_a_stage_is_shown_as_it_is_called() -> None:
+    terminal, log = Terminal(), io.StringIO()
+    for stream in (terminal, log):
+        bar = Bar(stream, clock=Clock(), called={"retrain": "train"})
+        bar.batch("search", 1, 1, 0, 4)
+        bar.epoch(progress("search", 1, 1), "loss 2")
+        bar.batch("retrain", 1, 2, 0, 4)
+        bar.epoch(progress("retrain", 1, 2), "loss 1")
+    for said in (terminal.getvalue(), log.getvalue()):
+        assert "search 1/1" in said
+        assert "train 1/2" in said
+        assert "retrain" not in said

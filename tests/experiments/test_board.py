@@ -3,8 +3,9 @@
 import socket
 from collections import defaultdict
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from evaluators.epoch_report import EpochReport, TrainingEpoch
 from experiments.board import EVENTS, Board
+from experiments.points import Setting, shown
 from experiments.table import Result
 
 SLOTS = ("cell0_slot0", "cell0_slot1", "cell1_slot0")
@@ -26,6 +29,8 @@ FIELDS = (
 )
 NUMBERS = st.floats(allow_nan=False, width=32)
 SHARES = st.floats(0, 1, width=32)
+
+RESULT = Result("tcm", 3, 0.5, 0.75, 0.875, 1.0, 0.25, 2_328_035, 2**30, 1.5, "GG")
 
 Curves = dict[tuple[str, str], list[tuple[int, float]]]
 """(run, tag) -> (step, value) in the order written."""
@@ -97,18 +102,84 @@ def test_what_an_epoch_does_not_know_has_no_curve(tmp_path: Path) -> None:
 
 
 def test_retraining_and_test_are_read_back(tmp_path: Path) -> None:
-    result = Result("tcm", 3, 0.5, 0.75, 0.875, 1.0, 0.25, 2_328_035, 2**30, 1.5, "GG")
     with closing(Board(tmp_path)) as board:
         board.retrained(TrainingEpoch(1, 2.5, 0.5, 8.0))
         board.retrained(TrainingEpoch(2, 1.5, 0.25, 4.0))
-        board.tested(result)
+        board.tested(RESULT)
     curves = read(tmp_path)
     assert curves[".", "training/loss"] == [(1, 2.5), (2, 1.5)]
     assert curves[".", "training/learning_rate"] == [(1, 0.5), (2, 0.25)]
     assert curves[".", "training/seconds"] == [(1, 8.0), (2, 4.0)]
     tested = {tag: value for (_, tag), [(_, value), *_] in curves.items() if tag[:5] == "test/"}
-    numbers = {k: v for k, v in asdict(result).items() if isinstance(v, int | float)}
+    numbers = {k: v for k, v in asdict(RESULT).items() if isinstance(v, int | float)}
     assert tested == {f"test/{field}": value for field, value in numbers.items() if field != "seed"}
+
+
+def test_scores_are_told_of_every_target(tmp_path: Path) -> None:
+    targets = {
+        f"market_layout:{name}": {"mAP": x, "rank1": 1.0, "rank5": 1.0, "rank10": 1.0, "mINP": x}
+        for name, x in [("a", 0.25), ("b", 0.75)]
+    }
+    with closing(Board(tmp_path)) as board:
+        board.tested(replace(RESULT, targets=targets))
+    curves = read(tmp_path)
+    assert curves[".", "test/mAP"] == [(0, 0.5)]
+    for name, scores in targets.items():
+        for score, value in scores.items():
+            assert curves[".", f"test/{name}/{score}"] == [(0, value)]
+    columns, _ = compared(tmp_path)
+    assert [metric.name.tag for metric in columns.metric_infos][-2:] == [
+        "test/market_layout:a/mAP",
+        "test/market_layout:b/mAP",
+    ]
+
+
+def compared(folder: Path) -> tuple[Any, Any]:
+    """Columns and row of the table of hyper-parameters."""
+    events = EventAccumulator(str(folder)).Reload().PluginTagToContent("hparams")
+    parts = [
+        HParamsPluginData.FromString(events[tag])
+        for tag in ("_hparams_/experiment", "_hparams_/session_start_info")
+    ]
+    return parts[0].experiment, parts[1].session_start_info
+
+
+SETTINGS: st.SearchStrategy[dict[str, Setting]] = st.dictionaries(
+    st.sampled_from(["retrain.alignment.mode", "preset", "space.width"]),
+    st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=False) | st.sampled_from(["", "a:b"]),
+)
+
+
+@given(SETTINGS, st.integers(0, 9))
+def test_settings_are_columns_beside_strategy_and_seed(
+    tmp_path_factory: pytest.TempPathFactory, settings: dict[str, Setting], seed: int
+) -> None:
+    folder = tmp_path_factory.mktemp("board")
+    with closing(Board(folder)) as board:
+        board.tested(replace(RESULT, seed=seed, settings=settings))
+    columns, row = compared(folder)
+    names = [column.name for column in columns.hparam_infos]
+    assert names == ["strategy", "seed", *sorted(settings)]
+    cells = {k: getattr(v, str(v.WhichOneof("kind"))) for k, v in row.hparams.items()}
+    assert cells == {"strategy": "tcm", "seed": seed, **settings}
+
+
+@given(st.lists(st.tuples(SETTINGS, st.integers(0, 2)), min_size=2, max_size=4))
+def test_trials_of_different_points_are_rows_apart(
+    tmp_path_factory: pytest.TempPathFactory, points: list[tuple[dict[str, Setting], int]]
+) -> None:
+    """TensorBoard joins runs of one group into a row, with the mean of their scores."""
+    called = set()
+    for settings, seed in points:
+        folder = tmp_path_factory.mktemp("board")
+        with closing(Board(folder)) as board:
+            board.tested(replace(RESULT, seed=seed, settings=settings))
+        called.add(compared(folder)[1].group_name)
+    different = {
+        (seed, frozenset((name, shown(value)) for name, value in settings.items()))
+        for settings, seed in points
+    }
+    assert len(called) == len(different)
 
 
 def test_a_board_starts_empty_and_leaves_other_files_alone(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,9 +18,11 @@ from experiments.class_folders import (
     middle,
     random_window,
     read_classes,
+    require_readable_classes,
     still,
 )
 from reid_data.randomness import generator_of
+from reid_data.share import WHOLE, Share
 from reid_data.transforms import normalise
 
 CPU = torch.device("cpu")
@@ -42,8 +45,8 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def batches(root: Path, **settings: int) -> ClassBatches:
-    given = {"height": 8, "width": 8, "size": 4, "seed": 0} | settings
+def batches(root: Path, **settings: Any) -> ClassBatches:
+    given: dict[str, Any] = {"height": 8, "width": 8, "size": 4, "seed": 0} | settings
     return ClassBatches(read_classes(root).train, device=CPU, **given)
 
 
@@ -107,6 +110,15 @@ def test_what_an_epoch_holds_depends_on_the_seed_and_its_number_alone(
     assert not torch.equal(shown(batches(root, seed=1), 0), epochs[0])
 
 
+def test_the_shares_of_two_processes_are_the_epoch_of_one(root: Path) -> None:
+    """Nine pictures in batches of three: 0 and 2 fall to one, 1 and once more 0 to the other."""
+    whole, first, second = (
+        list(batches(root, size=3, share=share)) for share in (WHOLE, Share(0, 2), Share(1, 2))
+    )
+    for number, batch in zip((0, 2, 1, 0), (*first, *second), strict=True):
+        assert torch.equal(batch.images, whole[number].images)
+
+
 def test_a_picture_is_cropped_anew_in_every_epoch(tmp_path: Path) -> None:
     """Of a slope of grey, two windows are never the same."""
     write(tmp_path / "train", ["a", "b"], pictures=1)
@@ -126,11 +138,19 @@ def test_too_few_pictures_for_a_batch_are_counted(root: Path) -> None:
         batches(root, size=10)
 
 
-def test_a_broken_picture_is_named(root: Path) -> None:
-    broken = root / "train" / "a" / "0.png"
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_broken_pictures_are_named_before_any_is_needed(root: Path, part: str) -> None:
+    broken = root / part / "a" / "0.png"
     broken.write_bytes(broken.read_bytes()[:30])
-    with pytest.raises(ValueError, match=r"^0\.png cannot be read"):
-        list(batches(root))
+    with pytest.raises(ValueError, match=rf"^1 of 12 .*{part}/a/0\.png"):
+        require_readable_classes(read_classes(root))
+
+
+def test_a_picture_that_broke_meanwhile_is_named_with_its_class(root: Path) -> None:
+    loader, broken = batches(root, size=3), root / "train" / "a" / "0.png"
+    broken.write_bytes(b"")
+    with pytest.raises(ValueError, match=r"^The picture a/0\.png .*\(the file is empty\)"):
+        list(loader)
 
 
 def test_the_middle_by_hand() -> None:

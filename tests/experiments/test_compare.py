@@ -1,5 +1,6 @@
 """A comparison loses no finished trial, hides no failure, and its last word is a sentence."""
 
+import csv
 import json
 import signal
 import socket
@@ -13,11 +14,12 @@ import psutil
 import pytest
 
 from experiments import compare
-from experiments.live import describe
+from experiments.live import describe_all
 from experiments.manager import Manager, ManagerFailedError, free_port
 from experiments.processes import Family
 from experiments.progress import Progress
-from experiments.table import Result, write_summary
+from experiments.summary import Finished, write_summary
+from experiments.table import Result
 from experiments.trials import Trial
 
 
@@ -156,8 +158,61 @@ def test_what_finished_is_shown_and_saved_and_what_failed_is_said(
     assert "Show it again: .venv/bin/reid-nas nnictl view exp --port 8080  (" in said.out
     assert "(end that: .venv/bin/reid-nas nnictl stop exp)\n" in said.out
     assert said.err == "1 of 2 trials failed; see above.\n"
+    beside = "summary.csv, and beside it summary.txt."
+    assert f"The same in {stopped.folder}/{beside}\n" in said.out
     rows = (stopped.folder / "summary.csv").read_text().splitlines()
-    assert rows[1:] == ["tcm,0,0.5,0.25,0.5,1.0,0.125,10,100,2.0,abc"]
+    assert rows[1:] == ["tcm,0,,,0.5,0.25,0.5,1.0,0.125,10,100,2.0,abc,,,,,,,"]
+
+
+def test_a_sweep_ends_in_two_tables_and_keeps_where_each_trial_ran(
+    stopped: Manager, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # of mode none 40 and 60: mean 50, deviation sqrt((100 + 100) / 1) = 14.14
+    points = [("none", 0, 0.4), ("pos_neg", 0, 0.5), ("none", 1, 0.6)]
+    trials = []
+    for number, (mode, seed, x) in enumerate(points):
+        run = tmp_path / f"t{number}" / "run"
+        run.mkdir(parents=True)
+        settings = {"retrain.alignment.mode": mode}
+        result = Result("tcm", seed, x, 0.5, 1, 1, 1, 9, 9, 1.0, "g", settings=settings)
+        result.write(run)
+        (run / "recipe.json").write_text(
+            json.dumps({"commit": f"c{number}", "date": "today", "threads": 1, "home": "secret"})
+        )
+        trials.append(Trial(number, f"t{number}", "SUCCEEDED", run.parent))
+    assert compare.report(stopped, trials[::-1]) == 0
+    said = capsys.readouterr().out
+    first, caption, second, where, _ = said.strip().split("\n\n")
+    assert [row.split()[:4] for row in first.splitlines()] == [
+        ["strategy", "seed", "mode", "mAP"],
+        ["tcm", "0", "none", "40.00"],
+        ["tcm", "0", "pos_neg", "50.00"],
+        ["tcm", "1", "none", "60.00"],
+    ]
+    assert caption.startswith("Over the seeds, mean +- sample standard deviation")
+    assert [row.split()[:6] for row in second.splitlines()[1:]] == [
+        ["tcm", "none", "2", "50.00", "+-", "14.14"],
+        ["tcm", "pos_neg", "1", "50.00", "50.00", "100.00"],
+    ]
+    assert where == (
+        f"The same in {stopped.folder}/summary.csv, and beside it summary_seeds.csv and"
+        " summary.txt."
+    )
+    text = (stopped.folder / "summary.txt").read_text()
+    assert text == "\n\n".join([first, caption, second]) + "\n"
+    with (stopped.folder / "summary.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [
+        (row["retrain.alignment.mode"], row["mAP"], row["commit"], row["date"], row["threads"])
+        for row in rows
+    ] == [
+        ("none", "0.4", "c0", "today", "1"),
+        ("pos_neg", "0.5", "c1", "today", "1"),
+        ("none", "0.6", "c2", "today", "1"),
+    ]
+    for saved in stopped.folder.glob("summary*"):
+        assert "secret" not in saved.read_text()
+        assert str(tmp_path) not in saved.read_text()
 
 
 def test_trials_that_failed_for_one_reason_are_said_together(
@@ -221,9 +276,9 @@ def test_what_finished_is_shown_and_saved_however_often_ctrl_c_is_pressed(
         psutil.Process(), 8080, "exp", tmp_path, Family(), seen=trials[:1], patient=patient
     )
 
-    def pressed_while_saved(results: list[Result], folder: Path) -> Path:
+    def pressed_while_saved(finished: list[Finished], folder: Path) -> list[Path]:
         signal.raise_signal(signal.SIGINT)
-        return write_summary(results, folder)
+        return write_summary(finished, folder)
 
     monkeypatch.setattr(compare, "write_summary", pressed_while_saved)
     monkeypatch.setattr(compare, "start", lambda *_: manager)
@@ -269,7 +324,7 @@ def test_trials_side_by_side_each_have_a_line_of_their_own(
     shown = []
     writes[0]()
     for trials in manager.follow(every=0):
-        shown.append([str(describe(trial, now=100.0)) for trial in trials])
+        shown.append([str(line) for line in describe_all(trials, now=100.0)])
         if len(shown) < len(writes):
             writes[len(shown)]()
     assert shown == [

@@ -106,6 +106,39 @@ def test_multiply_adds_of_a_stack_of_layers_worked_out_by_hand() -> None:
     assert used_parameters(layers, height=8, width=6) == 169
 
 
+class Attention(nn.Module):
+    """Of six positions with four channels each, in two heads, by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        tokens = x.flatten(2).mean(1, keepdim=True).transpose(1, 2).expand(-1, -1, 4)
+        attended: torch.Tensor = self.attention(tokens, tokens, tokens, need_weights=False)[0]
+        return attended
+
+
+def test_multiply_adds_within_an_attention_worked_out_by_hand() -> None:
+    """Queries, keys, values and the output: 4 * 6 * 4 * 4 = 384 multiply-adds.
+
+    Each of the two heads compares 6 positions with 6 in two channels, 72, and sums as many values
+    as often, 72: 288 of both heads; in all 672.
+    """
+    assert measure_cost(Attention(), height=3, width=2).macs == 384 + 288
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
+def test_a_transformer_costs_its_layers_and_its_attentions() -> None:
+    """DeiT-tiny at 256 x 128: 128 positions and one more, 192 channels, twelve blocks.
+
+    Its layers take 703,660,032, and every block compares and sums 129 * 129 * 192 = 3,195,072
+    each: 12 * 2 * 3,195,072 = 76,681,728 more.
+    """
+    found = measure_cost(Blueprint("vit_tiny").build(), height=256, width=128)
+    assert found.macs == 703_660_032 + 76_681_728
+
+
 class Forked(nn.Module):
     """A frozen layer that is used, one that is used in training only, and one that never is."""
 
@@ -214,6 +247,8 @@ def test_the_table_says_the_same(cost: Cost, capsys: pytest.CaptureFixture[str])
     assert counts.split() == ["parameters", "2,328,035"]
     assert used.split()[-1] == "1,998,819"
     assert macs.startswith("multiply-adds")
+    threads = torch.get_num_threads()
+    assert f", {threads} thread{'s' * (threads > 1)}, " in where
     assert "median of 5 rounds" in where
     assert " ".join(batch.split()) == "batch of 1 3.00 ms 1.50 x the 1.00 ms of ResNet-50"
     assert see == "See cost.json."
@@ -226,13 +261,17 @@ def test_what_cannot_be_measured_is_said_in_a_sentence(
     assert "resnet50" in refused(capsys, "--network", "no_such")
     assert "genotype" in refused(capsys, "--network", "msinet")
     (tmp_path / "odd.pt").write_text("nothing")
-    assert "odd.pt" in refused(capsys, "--checkpoint", tmp_path / "odd.pt")
+    assert "odd.pt is no network" in refused(capsys, "--checkpoint", tmp_path / "odd.pt")
+    assert "is a folder" in refused(capsys, "--checkpoint", tmp_path)
+    (tmp_path / "reid.onnx").write_bytes(b"\x08\x0a")
+    onnx = refused(capsys, "--checkpoint", tmp_path / "reid.onnx")
+    assert "reid.onnx is an exported file: give the checkpoint" in onnx
     assert "multiples of 16" in refused(capsys, "--network", "vit_tiny", "--size", "30x30")
     assert "1 x 1" in refused(capsys, "--genotype", "msinet_msmt17", "--size", "1x1")
     nowhere = tmp_path / "none" / "cost.json"
     assert "--json" in refused(capsys, "--network", "mobilenet_v3", "--json", nowhere)
     if not torch.cuda.is_available():
-        assert "no GPU" in refused(capsys, "--network", "mobilenet_v3", "--device", "cuda")
+        assert "sees none" in refused(capsys, "--network", "mobilenet_v3", "--device", "cuda")
 
 
 @pytest.mark.parametrize(

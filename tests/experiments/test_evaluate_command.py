@@ -1,5 +1,6 @@
 """``reid-nas evaluate`` scores what the network makes of each data set, under that set's rules."""
 
+import errno
 import json
 import os
 import re
@@ -20,11 +21,13 @@ from evaluators.embedding import embed_sightings
 from evaluators.feature_file import read_features
 from evaluators.metrics import METRICS, metrics_of
 from evaluators.retrieval import MARKET_RULES, Features, retrieve
+from experiments import evaluate_pages
 from experiments.evaluate_command import main
+from experiments.pages.ranked_lists import RankedList, ranked_lists
 from experiments.score_command import main as score_main
 from nas_space.genotype import PUBLISHED
 from nas_space.inference import Embedder
-from nas_space.networks import Blueprint, save_network
+from nas_space.networks import Blueprint, network_from, read_network, save_network
 from reid_data.catalog import load_dataset
 
 Evaluate = Callable[..., dict[str, Any]]
@@ -129,7 +132,7 @@ def test_a_network_sees_the_colours_it_was_trained_with(
 
 
 def test_what_is_written_says_what_was_scored(
-    evaluate: Evaluate, tiny_folder: Path, capsys: pytest.CaptureFixture[str]
+    evaluate: Evaluate, tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     got = evaluate("--data", f"market_layout={tiny_folder}")
     assert got["checkpoint"]["file"] == "one.pt"
@@ -147,7 +150,7 @@ def test_what_is_written_says_what_was_scored(
     assert rules.startswith("protocol market: 8 queries evaluated, 0 skipped")
     assert names.split()[:2] == ["mAP", "rank-1"]
     assert values.split()[:2] == ["cosine", f"{100 * one['mAP']:.2f}"]
-    assert see == "See scores.json."
+    assert see == f"See {tmp_path / 'scores.json'}."
 
 
 def test_each_data_set_has_its_own_protocol_and_its_own_files(
@@ -454,9 +457,102 @@ def test_what_cannot_be_written_or_read_is_said_before_the_work(
     assert (out, err.count("\n")) == ("", 1)
 
 
-def test_a_file_that_is_no_network_is_refused(
+def test_a_full_disk_is_said_with_data_set_and_file_and_leaves_no_half_page(
+    evaluate: Evaluate,
+    tiny_folder: Path,
+    drawn: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The third picture of the page finds no room; an earlier page stays with its pictures."""
+    data, page = ("--data", f"market_layout={tiny_folder}"), tmp_path / "page"
+    evaluate(*data, "--gallery-html", page, "--count", "1")
+    before = {file: file.read_bytes() for file in page.rglob("*") if file.is_file()}
+    capsys.readouterr()
+    write, pictures = Path.write_bytes, []
+
+    def nearly_full(file: Path, content: bytes) -> int:
+        if file.parent.name == "pictures":
+            pictures.append(file)
+            if len(pictures) == 3:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(file, content)
+
+    monkeypatch.setattr(Path, "write_bytes", nearly_full)
+    got = evaluate(*data, "--gallery-html", page, status=1)
+    out, err = capsys.readouterr()
+    assert f"market_layout: {pictures[-1]} cannot be written (No space left on device)" in err
+    assert {file: file.read_bytes() for file in page.rglob("*") if file.is_file()} == before
+    assert (len(got["results"]), got["failed"]) == (1, ["market_layout"])
+    assert out.splitlines()[-1] == f"See {tmp_path / 'scores.json'}."  # and not the earlier page
+
+
+def test_all_that_was_written_is_named_and_nothing_else(
+    evaluate: Evaluate, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What another evaluation left is there as well."""
+    names = ("rows_bad.csv", "f_bad.npz", "rows_drawn0.csv")
+    for name in names:
+        (tmp_path / name).touch()
+    options = ["--per-query", tmp_path / "rows.csv", "--features", tmp_path / "f.npz"]
+    options += ["--gallery-html", tmp_path / "lists", "--maps-html", tmp_path / "maps"]
+    options += ["--count", "1", "--data", drawn, "--data", tmp_path / "bad"]
+    evaluate(*options, status=1)
+    seen = [line for line in capsys.readouterr().out.splitlines() if line.startswith("See ")]
+    slug = drawn.name.replace("-", "_")
+    pages = [tmp_path / kind / slug / "index.html" for kind in ("lists", "maps")]
+    written = [tmp_path / name for name in ("scores.json", f"rows_{slug}.csv", f"f_{slug}.npz")]
+    assert seen == [f"See {file}." for file in (*written, *pages)]
+
+
+def test_the_queries_are_ranked_once_for_both_pages(
+    evaluate: Evaluate, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def counted(*arguments: Any, **options: Any) -> list[RankedList]:
+        calls.append(arguments)
+        return ranked_lists(*arguments, **options)
+
+    monkeypatch.setattr(evaluate_pages, "ranked_lists", counted)
+    pages = ["--gallery-html", tmp_path / "lists", "--maps-html", tmp_path / "maps"]
+    evaluate("--data", drawn, "--count", "1", *pages)
+    assert len(calls) == 1
+
+
+def test_two_checkpoints_of_one_name_are_told_apart(
+    checkpoints: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    files = []
+    for run, mode in (("a", "none"), ("b", "pos_neg")):
+        saved = read_network(checkpoints / "one.pt")
+        files.append(tmp_path / run / "found" / "best.pt")
+        files[-1].parent.mkdir(parents=True)
+        info = {"alignment": mode, "seed": 7, "epoch": 3}
+        save_network(files[-1], network_from(saved), saved.blueprint, info=info)
+    options = ["--checkpoint", files[0], "--maps-against", files[1], "--data", tiny_folder]
+    options += ["--maps-html", tmp_path / "maps", "--count", "1", "--device", "cpu"]
+    assert main([str(option) for option in options]) == 0
+    words = Page(tmp_path / "maps" / "index.html").words
+    assert "1: found/best.ptalignment none, seed 7, epoch 3" in words
+    assert "2: found/best.ptalignment pos_neg, seed 7, epoch 3" in words
+
+
+def test_what_is_no_network_is_refused_by_what_it_is(
     evaluate: Evaluate, tiny_folder: Path, checkpoints: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (checkpoints / "weights.pt").write_bytes(b"no network")
-    assert evaluate("--data", tiny_folder, status=1, checkpoint="weights") == {}
-    assert "weights.pt" in capsys.readouterr().err
+    (checkpoints / "run.pt").mkdir()
+    torch.save({"weights": 1}, checkpoints / "search.pt")
+    said = {
+        "weights": "weights.pt is no network, or not a whole file: give what a training wrote",
+        "run": f"run.pt is a folder: give a file in it, such as {checkpoints / 'run.pt/best.pt'}",
+        "search": "search.pt is not a network of this project",
+        "none": "none.pt",
+    }
+    for name, words in said.items():
+        assert evaluate("--data", tiny_folder, status=1, checkpoint=name) == {}
+        out, err = capsys.readouterr()
+        assert words in err
+        assert (out, err.count("\n")) == ("", 1)

@@ -22,15 +22,21 @@ from experiments.recipe import Recipe, StrategyName
 from experiments.recipes import RECIPES, resolve
 from experiments.search import given_genotype, strategy_of, supernet_of
 from experiments.train import network_of
+from nas_space.alignment import AlignmentMode
 from nas_space.genotype import CANDIDATES
-from reid_data.catalog import NAMES
+from nas_space.networks import MSINET
+from nas_space.peers import PEERS
+from reid_data.catalog import is_name
 from reid_data.twin_split import TwinShares
 
 FOLDER = Path(__file__).parents[2] / "experiments"
 FILES = {file.name: file for file in sorted(FOLDER.glob("*.yml"))}
 PAPER_SIZE = ("market1501", "msmt17", "veri776", "vehicleid")
-COMPARED = [name for name in RECIPES if not name.endswith("_cross_domain")]  # the others train
+OTHERS = ("pretraining", "peers")  # in which nothing is searched
+COMPARED = [n for n in RECIPES if not n.endswith("_cross_domain") and n not in OTHERS]
 COMPARISONS = [f"{name}.yml" for name in COMPARED]
+ELSEWHERE = "cross_domain.yml"
+"""The file of all other recipes: one trial command is on, the others are comments."""
 
 each_file = pytest.mark.parametrize("name", FILES)
 
@@ -101,14 +107,15 @@ def test_every_point_builds_its_trial_without_data(
 ) -> None:
     monkeypatch.setenv("REID_DATA_ROOT", str(tmp_path / "nowhere"))
     for recipe in recipes_of(name):
-        assert recipe.data.name in NAMES
+        assert all(is_name(name) for name in (recipe.data.name, *recipe.data.targets))
         tiny = override(recipe, {"space.width": 0.0625})
         if tiny.searches:
             slots = [slot for slot in supernet_of(tiny).modules() if isinstance(slot, LayerChoice)]
             assert [tuple(slot.names) for slot in slots] == [recipe.space.candidates] * 12
             assert isinstance(strategy_of(tiny), Strategy)
             tiny = override(tiny, {"strategy": "random"})
-        assert network_of(given_genotype(tiny), tiny).dimensions > 0
+        genotype = given_genotype(tiny) if recipe.retrain.network == MSINET else None
+        assert network_of(genotype, tiny).dimensions > 0
 
 
 def test_no_strategy_runs_as_another() -> None:
@@ -136,20 +143,86 @@ def test_gpu_fields_are_off_and_ready_to_be_switched_on(name: str, tmp_path: Pat
     assert config.training_service.gpu_indices == [0, 1]
 
 
-@pytest.mark.parametrize("name", COMPARISONS)
+@pytest.mark.parametrize("name", [*COMPARISONS, ELSEWHERE])
 def test_a_comparison_lists_every_strategy_on_or_off(name: str, tmp_path: Path) -> None:
     switched = tmp_path / name
     text = re.sub(r"(?m)^( *)# (- \w+)$", r"\1\2", FILES[name].read_text())
     switched.write_text(text.replace("trialCodeDirectory: ..", "trialCodeDirectory: ."))
-    strategies = loaded(switched).search_space["strategy"]["_value"]
-    assert sorted(strategies) == sorted(get_args(StrategyName))
-    assert "tcm" in {recipe.strategy for recipe in recipes_of(name)}
+    space = loaded(switched).search_space
+    assert sorted(space["strategy"]["_value"]) == sorted(get_args(StrategyName))
+    on = {recipe.strategy for recipe in recipes_of(name)}
+    if name == ELSEWHERE:
+        assert on == {"msinet_msmt17"}
+        assert space["retrain.alignment.mode"]["_value"] == list(get_args(AlignmentMode))
+    else:
+        assert "tcm" in on
 
 
 def test_every_recipe_has_a_file_of_its_name_and_every_file_a_recipe() -> None:
-    assert {recipe_of(name) for name in FILES} == set(COMPARED)
+    assert {recipe_of(name) for name in FILES} == {*COMPARED, "peers", "vehicles_cross_domain"}
     for name in COMPARISONS:
         assert f"{recipe_of(name)}.yml" == name
+    switched = {recipe for _, recipe in trial_commands(ELSEWHERE)}
+    assert switched == {name for name in RECIPES if name.endswith("_cross_domain")}
+
+
+def trial_commands(name: str) -> list[tuple[str, str]]:
+    """Every trial command of a file, on or off, and its recipe."""
+    return re.findall(r"(?m)^((?:# )?trialCommand: .*--recipe (\w+))$", FILES[name].read_text())
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("market1501", "msmt17"),
+        ("msmt17", "market1501"),
+        ("veri776", "vehicleid"),
+        ("vehicleid", "veri776"),
+    ],
+)
+def test_each_other_trial_command_is_ready_to_be_switched_on(
+    source: str, target: str, tmp_path: Path
+) -> None:
+    """As a user does it: a line of its own loses its mark, and the line that is on gets one."""
+    text = FILES[ELSEWHERE].read_text()
+    for line, recipe in trial_commands(ELSEWHERE):
+        wanted = recipe == f"{source}_cross_domain"
+        text = text.replace(f"{line}\n", f"{'' if wanted else '# '}{line.removeprefix('# ')}\n")
+    switched = tmp_path / ELSEWHERE
+    switched.write_text(text.replace("trialCodeDirectory: ..", "trialCodeDirectory: ."))
+    config = loaded(switched)
+    assert config.trial_command.endswith(f" {source}_cross_domain")
+    points = points_of(ELSEWHERE)
+    assert len(points) == config.max_trial_number == 12
+    for point in points:
+        run = resolve(f"{source}_cross_domain", point)
+        assert (run.data.name, run.data.targets) == (source, (target,))
+        assert (run.retrain.epochs, run.data.height) == (250, 256)
+        tiny = override(run, {"space.width": 0.0625})
+        assert network_of(given_genotype(tiny), tiny).dimensions > 0
+
+
+def test_cross_domain_sweeps_alignment_seed_and_feature_from_one_folder_to_the_other() -> None:
+    recipes = recipes_of(ELSEWHERE)
+    assert {(r.data.name, r.data.targets) for r in recipes} == {
+        ("market_layout:vehicles_a", ("market_layout:vehicles_b",))
+    }
+    swept = {
+        (r.retrain.alignment.mode, r.seed, r.retrain.feature, r.retrain.triplet_on) for r in recipes
+    }
+    assert swept == {
+        (mode, seed, feature, feature)
+        for mode in ("none", "pos_neg")
+        for seed in range(3)
+        for feature in ("pooled", "normalised")
+    }
+
+
+def test_the_peers_are_all_there_are_and_differ_in_the_network_alone() -> None:
+    recipes = recipes_of("peers.yml")
+    assert sorted(r.retrain.network for r in recipes) == sorted([MSINET, *PEERS])
+    base = {"retrain.network": MSINET}
+    assert len({digest(override(recipe, base)) for recipe in recipes}) == 1
 
 
 @each_file

@@ -22,8 +22,15 @@ from experiments.export_graph import Shipped, ship
 from experiments.export_parity import require_equal_map
 from experiments.export_run import evaluation_set
 from experiments.exported import Exported, read_metadata
+from experiments.provenance import provenance
 from nas_space.genotype import PUBLISHED
-from nas_space.networks import Blueprint, load_network, save_network
+from nas_space.networks import (
+    Blueprint,
+    load_network,
+    network_from,
+    read_network,
+    save_network,
+)
 from reid_data.catalog import load_dataset
 
 Export = Callable[..., int]
@@ -67,10 +74,11 @@ def export(checkpoint: Path) -> Export:
 
 
 def refused(status: int, capsys: pytest.CaptureFixture[str]) -> str:
-    """The one sentence of an export that fails."""
+    """The sentence with which an export fails, behind those that say what it does."""
     out, err = capsys.readouterr()
     assert (status, out) == (1, "")
-    (line,) = err.splitlines()
+    *steps, line = err.splitlines()
+    assert [step.split()[0] for step in steps] == ["Writing", "Reading", "Scoring"][: len(steps)]
     assert line.endswith(".")
     return line
 
@@ -91,7 +99,7 @@ def test_a_file_scores_what_the_checkpoint_scores_and_says_so(
     assert said["metrics"] == pytest.approx(expected)
     assert said["checkpoint_mAP"] == expected["mAP"]
     assert list(said["metrics"]) == list(METRICS)
-    assert 0 <= said["largest_feature_difference"] < 1e-5
+    assert 0 <= said["largest_cosine_distance"] < 1e-10
     exported = Exported.load(out)
     mine = exported.features(dataset.query, batch_size=3)
     torch.testing.assert_close(
@@ -123,7 +131,12 @@ def test_the_metadata_say_all_that_a_user_needs(
     assert said["protocol"] == {
         "camera_rule": True, "junk": [-1], "distractors": [0], "repeats": 0, "seed": 0,
     }  # fmt: skip
-    assert {"package_version", "commit", "torch_version"} <= said.keys()
+    origin = provenance()
+    assert (said["commit"], said["torch_version"]) == (origin["commit"], origin["torch"])
+    assert said["package_version"] == origin["nni-reid"]
+    assert said["input_range"] == "[0, 1], then normalised"
+    assert said["resize"].startswith("bilinear, antialiased")
+    assert said["thresholds"]["rates_of"] == "pairs of a query and a gallery picture"
     dataset, network = load_dataset("market_layout"), load_network(checkpoint, feature="normalised")
     query, gallery = (
         embed_sightings(network, part, height=HEIGHT, width=WIDTH, device="cpu")
@@ -147,7 +160,7 @@ def test_data_may_be_named(
     assert export(out, "--data", named, "--precision", "16", file_format="pt2") == 0
     said = read_metadata(out)
     assert said["precision"] == "16"
-    assert said["largest_feature_difference"] > 1e-6
+    assert said["largest_cosine_distance"] > 1e-10
 
 
 class Broken(nn.Module):
@@ -185,11 +198,11 @@ def not_finite(features: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("file_format", "change", "words"),
     [
-        ("torchscript", constant, "has mAP"),
+        ("torchscript", constant, "differ from the checkpoint's"),
         ("torchscript", other_order, "differ from the checkpoint's"),
         ("torchscript", of_the_batch, "differ between batches of 1 and of 7"),
         ("torchscript", not_finite, "differ between batches"),
-        *((file_format, noisy, "has mAP") for file_format in FORMATS),
+        *((file_format, noisy, "differ from the checkpoint's") for file_format in FORMATS),
     ],
 )
 def test_a_graph_that_computes_something_else_leaves_no_file(
@@ -207,6 +220,77 @@ def test_a_graph_that_computes_something_else_leaves_no_file(
     monkeypatch.setattr(export_run, "ship", broken)
     assert words in refused(export(tmp_path / "network", file_format=file_format), capsys)
     assert [file.name for file in tmp_path.iterdir()] == ["best.pt"]
+
+
+def test_a_file_that_is_not_the_one_that_was_tested_is_not_handed_over(
+    export: Export,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The second time its content is asked for, its features stand backwards."""
+    convert = FORMATS["torchscript"].convert
+
+    def two_faced(shipped: nn.Module, images: Tensor, opset: int) -> Callable[[str], bytes]:
+        good = convert(shipped, images, opset)
+        assert isinstance(shipped, Shipped)
+        bad = convert(Broken(shipped, other_order).eval(), images, opset)
+        contents = iter([good, bad])
+
+        def written(metadata: str) -> bytes:
+            return next(contents)(metadata)
+
+        return written
+
+    changed = FORMATS["torchscript"]._replace(convert=two_faced)
+    monkeypatch.setattr(export_run, "FORMATS", {**FORMATS, "torchscript": changed})
+    assert "computes something else than the one" in refused(export(tmp_path / "f"), capsys)
+    assert [file.name for file in tmp_path.iterdir()] == ["best.pt"]
+
+
+def test_a_network_sees_the_colours_it_was_trained_with(
+    export: Export, checkpoint: Path, tmp_path: Path
+) -> None:
+    """Mean 0.5 and deviation 0.25 of every colour; ImageNet's would be refused by the test."""
+    saved, half = read_network(checkpoint), {"mean": [0.5] * 3, "std": [0.25] * 3}
+    save_network(
+        checkpoint, network_from(saved), saved.blueprint, info=INFO | {"normalisation": half}
+    )
+    out = tmp_path / "network.ts"
+    assert export(out) == 0
+    said = read_metadata(out)
+    assert said["normalisation"] == {"where": "inside", **half}
+    assert (said["input_range"], said["training"]) == ("[0, 1]", INFO)
+    pixels = torch.randint(
+        0, 256, (2, 3, HEIGHT, WIDTH), dtype=torch.uint8, generator=torch.Generator().manual_seed(1)
+    )
+    expected = load_network(checkpoint)((pixels / 255 - 0.5) / 0.25)
+    torch.testing.assert_close(Exported.load(out)(pixels), expected, rtol=0, atol=1e-5)
+
+
+def test_a_pre_trained_network_needs_the_name_of_a_data_set(
+    export: Export, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved = read_network(checkpoint)
+    info = {"trained_on": "imagenet", "training": "classification"}
+    save_network(checkpoint, network_from(saved), saved.blueprint, info=info)
+    assert "pre-trained on classes" in refused(export(tmp_path / "f"), capsys)
+    assert export(tmp_path / "f", "--data", "market_layout") == 0
+
+
+def test_what_takes_long_is_said_in_a_log_too(
+    export: Export, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export(tmp_path / "network.ts") == 0
+    out, err = capsys.readouterr()
+    assert err.splitlines() == [
+        "Writing network.ts as torchscript.",
+        "Reading network.ts back in its own runtime.",
+        "Scoring the checkpoint and network.ts on market_layout.",
+    ]
+    pairs = read_metadata(tmp_path / "network.ts")["thresholds"]["pairs_of_two"]
+    *_, low, _ = out.splitlines()
+    assert low.startswith(f"no false accept of {pairs} pairs of two identities, too few for 0.1 %")
 
 
 def test_a_file_that_kills_its_runtime_is_refused(

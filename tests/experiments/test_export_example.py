@@ -43,9 +43,14 @@ def example() -> str:
     return code.removeprefix("python\n").replace("*.jpg", "*.png")
 
 
-@pytest.fixture
-def folder(tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """With an exported network, and the pictures of the tiny data set beside it."""
+@pytest.fixture(params=["inside", "outside"])
+def folder(
+    tmp_path: Path,
+    tiny_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> Path:
+    """With an exported network, colours normalised inside it or not, and the tiny data set."""
     monkeypatch.setenv("REID_DATA_ROOT", str(tiny_folder))
     blueprint = Blueprint(
         genotype=PUBLISHED["msinet_msmt17"],
@@ -59,7 +64,7 @@ def folder(tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -
         network = blueprint.build()
     save_network(tmp_path / "best.pt", network, blueprint, info={"trained_on": "market_layout"})
     arguments = ["--checkpoint", str(tmp_path / "best.pt"), "--out", str(tmp_path / "reid.onnx")]
-    assert main([*arguments, "--format", "onnx"]) == 0
+    assert main([*arguments, "--format", "onnx", "--normalise", request.param]) == 0
     for part in ("query", "bounding_box_test"):
         (tmp_path / part).symlink_to(next(tiny_folder.rglob(part)))
     return tmp_path
@@ -81,8 +86,10 @@ def ran(code: str, folder: Path) -> str:
 def test_the_readmes_example_finds_the_nearest_picture(folder: Path) -> None:
     said = ran(example(), folder).splitlines()
     names = {file.name for file in (folder / "bounding_box_test").iterdir()}
-    assert len(said) == len(list((folder / "query").glob("*.png")))
-    assert all(any(name in line for name in names) for line in said)
+    queries = len(list((folder / "query").glob("*.png")))
+    assert all(any(name in line for name in names) for line in said[:queries])
+    accepts = read_metadata(folder / "reid.onnx")["thresholds"]["at"][1]["similarity"]
+    assert len(said[queries:]) == (accepts is not None)
 
 
 def test_features_of_the_example_score_what_the_file_says(folder: Path) -> None:

@@ -1,14 +1,15 @@
 """A terminal shows one current line per trial; a log says what changed, seldom, and every end."""
 
 import io
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.live import Line, Live, describe, duration
+from experiments.live import Line, Live, describe, describe_all, duration
 from experiments.progress import Progress
 from experiments.table import Result
 from experiments.trials import Trial
@@ -106,6 +107,85 @@ def test_strategies_with_long_names_leave_the_columns_in_line(tmp_path: Path) ->
         "trial 1  uniform_cross_attention seed 0  retrain 4/15",
         "trial 2                          waiting",
     ]
+
+
+def sweep(folder: Path, *recipes: Mapping[str, object], strategies: str = "tcm") -> list[Trial]:
+    """Trials that have begun, with these recipes; and one that has not."""
+    trials = []
+    for number, recipe in enumerate(recipes):
+        run = folder / str(number) / "run"
+        run.mkdir(parents=True)
+        strategy = strategies.split()[number % len(strategies.split())]
+        Progress(strategy, number, "retrain", 4, 15).write(run)
+        common = {"name": str(number), "strategy": strategy, "seed": number, "threads": 1}
+        (run / "recipe.json").write_text(json.dumps({"recipe": {**common, **recipe}}))
+        trials.append(Trial(number, "a", "RUNNING", run.parent))
+    return [*trials, Trial(len(recipes), "b", "WAITING", folder / "nothing")]
+
+
+def logged(trials: list[Trial]) -> list[str]:
+    log = io.StringIO()
+    Live(log).show(describe_all(trials, 0.0))
+    return log.getvalue().splitlines()
+
+
+def test_trials_of_a_sweep_are_called_by_what_was_swept(tmp_path: Path) -> None:
+    trials = sweep(
+        tmp_path,
+        {"retrain": {"epochs": 15, "alignment": {"mode": "none", "ratio": 2.0}}},
+        {"retrain": {"epochs": 15, "alignment": {"mode": "pos_neg", "ratio": 0.5}}},
+    )
+    assert logged(trials) == [
+        "trial 0  mode=none     ratio=2   seed 0  retrain 4/15",
+        "trial 1  mode=pos_neg  ratio=0.5 seed 1  retrain 4/15",
+        "trial 2                          waiting",
+    ]
+
+
+def test_the_strategy_is_said_besides_where_it_differs_too(tmp_path: Path) -> None:
+    modes = [{"retrain": {"alignment": {"mode": mode}}} for mode in ("none", "pos")]
+    assert logged(sweep(tmp_path, *modes, strategies="darts tcm")) == [
+        "trial 0  darts  mode=none seed 0  retrain 4/15",
+        "trial 1  tcm    mode=pos  seed 1  retrain 4/15",
+        "trial 2                   waiting",
+    ]
+
+
+def test_trials_of_one_recipe_are_called_by_their_strategy(tmp_path: Path) -> None:
+    assert logged(sweep(tmp_path, {}, {})[:2]) == [
+        "trial 0  tcm    seed 0  retrain 4/15",
+        "trial 1  tcm    seed 1  retrain 4/15",
+    ]
+
+
+def test_what_a_trial_is_called_stays_short(tmp_path: Path) -> None:
+    # 48 letters: milestones=150:0, two blanks, candidates=, and 16 of the list with three points
+    many = [
+        {"space": {"candidates": list(some)}, "a": {"milestones": [150, x]}}
+        for x, some in enumerate(
+            [("none", "exchange", "channel_gate"), ("exchange", "channel_gate")]
+        )
+    ]
+    assert [line.partition(" seed")[0] for line in logged(sweep(tmp_path, *many))[:2]] == [
+        "trial 0  milestones=150:0  candidates=none:exchange:ch...",
+        "trial 1  milestones=150:1  candidates=exchange:channel...",
+    ]
+
+
+def test_a_long_value_leaves_room_for_the_next(tmp_path: Path) -> None:
+    # 24 letters: 21 and three points
+    lists = [{"b": "x" * length, "c": length} for length in (24, 25)]
+    assert logged(sweep(tmp_path, *lists))[:2] == [
+        f"trial 0  b={'x' * 24}  c=24 seed 0  retrain 4/15",
+        f"trial 1  b={'x' * 21}...  c=25 seed 1  retrain 4/15",
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"recipe": 3}', "null"])
+def test_a_recipe_that_cannot_be_read_leaves_the_strategy(tmp_path: Path, text: str) -> None:
+    trials = sweep(tmp_path, {"a": 1})
+    (tmp_path / "0" / "run" / "recipe.json").write_text(text)
+    assert logged(trials[:1]) == ["trial 0  tcm    seed 0  retrain 4/15"]
 
 
 def test_a_log_has_a_line_per_change_at_most_every_fifteen_seconds() -> None:

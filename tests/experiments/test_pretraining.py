@@ -1,7 +1,8 @@
 """Pre-training learns classes of pictures in folders, and a training begins with what it learnt."""
 
 import json
-from dataclasses import replace
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,10 @@ from evaluators.epoch_report import TrainingEpoch
 from experiments import pretrain_command
 from experiments.config import override
 from experiments.diary import Diary, Reporter
-from experiments.first_weights import begin_with, fingerprint
+from experiments.first_weights import begin_with
 from experiments.pretraining import pretrain
 from experiments.recipe import Recipe
-from experiments.train import network_of
+from experiments.train import blueprint_of, network_of
 from nas_space.genotype import FIXED
 from nas_space.networks import load_network, read_network
 
@@ -87,6 +88,20 @@ def test_broken_off_it_ends_as_if_it_had_not_been_and_is_not_done_twice(
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_a_broken_picture_is_found_before_the_first_epoch_and_blocks_nothing(
+    recipe: Recipe, pictures: Path, tmp_path: Path, part: str
+) -> None:
+    root, run = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(pictures, root)
+    (root / part / "red" / "0.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=rf"^1 of 30 pictures .*{part}/red/0\.png"):
+        pretrain(recipe, PUBLISHED, root, run, Reporter())
+    assert (run / "epochs.jsonl").read_text() == ""
+    (root / part / "red" / "0.png").unlink()
+    assert pretrain(recipe, PUBLISHED, root, run, Reporter())["epoch"] >= 1
+
+
 def test_without_val_the_lowest_loss_is_the_best(
     recipe: Recipe, pictures: Path, tmp_path: Path
 ) -> None:
@@ -105,7 +120,7 @@ def test_a_training_begins_with_its_backbone_and_lacks_the_local_head_alone(
     pretrain(recipe, PUBLISHED, pictures, tmp_path / "run", Reporter())
     file = tmp_path / "run" / "best.pt"
     network, learnt = network_of(PUBLISHED, recipe), load_network(file)
-    matched = begin_with(network, file)
+    matched = begin_with(network, blueprint_of(PUBLISHED, recipe), file).matched
     assert matched.unexpected == ()
     assert {name.partition(".")[0] for name in matched.missing} == {"reduce", "local_head"}
     assert set(matched.matched) == set(learnt.state_dict())
@@ -115,54 +130,21 @@ def test_a_training_begins_with_its_backbone_and_lacks_the_local_head_alone(
     assert torch.equal(first.normalised, second.normalised)
 
 
-def test_weights_of_another_network_are_refused_and_change_nothing(
-    recipe: Recipe, pictures: Path, tmp_path: Path
-) -> None:
-    pretrain(recipe, PUBLISHED, pictures, tmp_path / "run", Reporter())
-    file = tmp_path / "run" / "best.pt"
-    wider = network_of(PUBLISHED, replace(recipe, space=replace(recipe.space, width=0.5)))
-    before = {name: value.clone() for name, value in wider.state_dict().items()}
-    with pytest.raises(ValueError, match=r"weights of best\.pt .* another shape"):
-        begin_with(wider, file)
-    assert all(torch.equal(value, before[name]) for name, value in wider.state_dict().items())
-    peer = network_of(None, override(recipe, {"retrain.network": "osnet_x1_0"}))
-    with pytest.raises(ValueError, match="take weights of the same network"):
-        begin_with(peer, file)
-
-
-def test_others_weights_are_read_by_their_own_names(recipe: Recipe, tmp_path: Path) -> None:
-    """Two convolutions and the classifier of a ResNet, as torchvision calls them."""
-    peer = network_of(None, override(recipe, {"retrain.network": "resnet50"}))
-    theirs = {
-        name.removeprefix("backbone."): value + 1
-        for name, value in peer.state_dict().items()
-        if name in ("backbone.conv1.weight", "backbone.layer1.0.conv1.weight")
-    }
-    torch.save(theirs | {"fc.weight": torch.zeros(3, 4)}, tmp_path / "theirs.pth")
-    matched = begin_with(peer, tmp_path / "theirs.pth")
-    assert matched.matched == ("backbone.conv1.weight", "backbone.layer1.0.conv1.weight")
-    assert matched.unexpected == ("fc.weight",)
-    assert torch.equal(peer.state_dict()["backbone.conv1.weight"], theirs["conv1.weight"])
-
-
-def test_a_file_is_told_from_another_by_its_content(tmp_path: Path) -> None:
-    """The first eight digits of SHA-256 of nothing are e3b0c442."""
-    (tmp_path / "a").write_bytes(b"")
-    assert fingerprint(tmp_path / "a") == "e3b0c442"
-    with pytest.raises(ValueError, match=r"no file .*nowhere"):
-        fingerprint(tmp_path / "nowhere")
-
-
 def test_the_command_prints_what_it_reached(
     tiny: Recipe, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = str(tmp_path / "run")
-    fields = ["data.identities=2", "data.images=2", "device=cpu"]
+    fields = ["data.identities=2", "data.images=2", "device=cpu", "retrain.alignment.mode=neg"]
     words = ["--data", str(pictures), "--recipe", "quickstart", "--network", "mobilenet_v3"]
     options = ["--epochs", "1", "--size", "32x32", "--out", out, "--workers", "0"]
     assert pretrain_command.main([*words, *options, "--set", *fields]) == 0
-    assert "top1" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert re.search(r"(?m)^train 1/1: loss .*$\n^network     mobilenet_v3$", said)
+    assert re.search(r"(?m)^top-1       \d+\.\d\d % of the pictures of val$", said)
+    assert f"--network mobilenet_v3 --weights {out}/best.pt" in said.splitlines()[-1]
+    assert read_network(tmp_path / "run" / "best.pt").info["alignment"] == "none"
     assert (
         pretrain_command.main([*words, "--out", str(tmp_path / "b"), "--data", str(tmp_path)]) == 1
     )
-    assert "no folder of classes" in (tmp_path / "b" / "error.txt").read_text()
+    assert "no folder of classes" in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.progress import PROGRESS_FILE, Ledger, Progress, Stage, report_progress
+from experiments.progress import (
+    ENDS,
+    PROGRESS_FILE,
+    Ledger,
+    Progress,
+    Stage,
+    failure_in,
+    report_progress,
+)
 
 STEPS = st.lists(
     st.tuples(st.sampled_from(["search", "retrain"]), st.floats(0, 1e4)), max_size=12
@@ -100,7 +108,35 @@ def test_report_progress_takes_the_epochs_and_the_time_from_the_ledger(tmp_path:
     assert Progress.read(tmp_path / PROGRESS_FILE) == written
     assert (written.epoch, written.epochs, written.seconds_left) == (1, 3, 4.0)
     done = report_progress(tmp_path, ledger, strategy="tcm", seed=1, stage="done")
-    assert (done.epochs, done.seconds_left) == (0, 0.0)
+    assert (done.epoch, done.epochs, done.seconds_left) == (1, 3, 0.0)
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_an_end_keeps_the_epochs_of_the_stage_it_broke_off_or_came_after(end: Stage) -> None:
+    # Two epochs of each stage: after 0, 1, ... 4 of them it stands in the first unfinished stage.
+    ledger, seen = Ledger({"search": 2, "retrain": 2}), []
+    for stage in ("search", "search", "retrain", "retrain", None):
+        seen.append((ledger.behind(end), ledger.done(ledger.behind(end))))
+        ledger = ledger if stage is None else ledger.after(stage, 1.0)
+    assert seen == [("search", 0), ("search", 1), ("retrain", 0), ("retrain", 1), ("retrain", 2)]
+    assert Ledger({"search": 0, "retrain": 2}).behind(end) == "retrain"
+    assert [ledger.behind(stage) for stage in ("data", "search", "test")] == [
+        *("data", "search", "test")
+    ]
+
+
+def test_only_a_run_that_failed_is_a_failure_and_every_one_is_another(tmp_path: Path) -> None:
+    assert failure_in(tmp_path / "nowhere") is None
+    for stage in ("data", "retrain", "test", "done", "stopped"):
+        Progress("tcm", 0, stage).write(tmp_path)
+        assert failure_in(tmp_path) is None
+    Progress("tcm", 0, "failed", updated=1.0).write(tmp_path)
+    first = failure_in(tmp_path)
+    Progress("tcm", 0, "failed", updated=2.0).write(tmp_path)
+    assert first is not None
+    assert failure_in(tmp_path) not in (None, first)
+    (tmp_path / PROGRESS_FILE).write_text("{")
+    assert failure_in(tmp_path) is None
 
 
 def test_time_left_runs_down_while_the_trial_is_silent_and_ends_at_zero() -> None:

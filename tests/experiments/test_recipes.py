@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from experiments.config import field_names, override, to_dict
-from experiments.recipes import PRESETS, RECIPES, recipe_named, resolve
+from experiments.presets import PRESETS
+from experiments.recipes import RECIPES, point_of, recipe_named, require_network_of_search, resolve
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -82,7 +83,7 @@ def test_a_cross_domain_recipe_is_the_papers_for_another_target(name: str, targe
         **{"alignment.mode": "pos_neg", "alignment.ratio": 2.0},
     }
     changes = {f"retrain.{field}": value for field, value in retrain.items()}
-    expected = override(base, changes | {"name": recipe.name, "data.target": target})
+    expected = override(base, changes | {"name": recipe.name, "data.targets": [target]})
     assert recipe == expected
     assert (recipe.retrain.alignment.orientation, recipe.retrain.alignment.self_pairs) == (
         "own",
@@ -111,9 +112,97 @@ def test_a_field_set_beside_a_preset_wins() -> None:
         assert recipe.iteration.skip_first
 
 
-def test_an_unknown_preset_is_told_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="No preset 'papre': expected one of paper, authors_code"):
-        resolve("quickstart", {"preset": "papre"})
+@pytest.mark.parametrize("named", ["papre", "paper+papre", "", "paper+", ["paper"], 3])
+def test_an_unknown_preset_is_told_the_known_ones(named: Any) -> None:
+    with pytest.raises(ValueError, match=r"No preset .*: expected one of paper, authors_code"):
+        resolve("quickstart", {"preset": named})
+
+
+@pytest.mark.parametrize(
+    ("preset", "feature"), [("in_domain_features", "pooled"), ("bn_features", "normalised")]
+)
+def test_either_choice_of_feature_is_a_preset_that_trains_what_it_scores(
+    preset: str, feature: str
+) -> None:
+    for name in RECIPES:
+        retrain = resolve(name, {"preset": preset}).retrain
+        assert (retrain.triplet_on, retrain.feature) == (feature, feature)
+
+
+def test_presets_are_joined_in_any_order() -> None:
+    for names in ("sam_authors_code+bn_features", "bn_features+sam_authors_code"):
+        retrain = resolve("msmt17_cross_domain", {"preset": names}).retrain
+        assert (retrain.alignment.orientation, retrain.feature) == ("other", "normalised")
+    agreed = resolve("msmt17", {"preset": "paper+paper"})
+    assert agreed == resolve("msmt17", {"preset": "paper"})
+
+
+def test_presets_that_do_not_agree_are_refused_by_the_field() -> None:
+    both = {"preset": "in_domain_features+bn_features"}
+    with pytest.raises(ValueError, match=r"'retrain\.triplet_on' to 'pooled' and to 'normalised'"):
+        resolve("vehicles", both)
+    with pytest.raises(ValueError, match="join presets that agree"):
+        resolve("vehicles", both | {"retrain.feature": "pooled"})
+
+
+def test_the_authors_search_is_refused_for_another_strategy_in_any_company() -> None:
+    with pytest.raises(ValueError, match="run TCM"):
+        resolve("vehicles", {"strategy": "darts", "preset": "bn_features+authors_code"})
+
+
+def test_targets_are_a_list_or_its_words() -> None:
+    names = ("market_layout:a", "msmt17")
+    for value in (list(names), '["market_layout:a", "msmt17"]'):
+        assert resolve("market1501", {"data.targets": value}).data.targets == names
+
+
+def test_a_result_says_what_was_set_besides_strategy_and_seed_as_the_recipe_has_it() -> None:
+    """From NNI as numbers, from a command line as words: the same."""
+    typed = {
+        "retrain.epochs": 7,
+        "search.arch.learning_rate": 0.5,
+        "data.cached": False,
+        "threads": None,
+        "data.targets": ["a", "b"],
+        "preset": "paper",
+    }
+    words = {name: str(value) for name, value in typed.items()}
+    words |= {"threads": "none", "data.targets": '["a", "b"]'}
+    for own in (typed, words):
+        settings = {"strategy": "tcm", "seed": 3, **own}
+        assert point_of(resolve("quickstart", settings), settings) == typed | {
+            "threads": "none",
+            "data.targets": "a:b",
+        }
+    assert point_of(recipe_named("quickstart"), {}) == {}
+
+
+@pytest.mark.parametrize("mode", ["pos", "pos_neg"])
+def test_pictures_of_one_identity_are_aligned_only_where_a_batch_has_two(mode: str) -> None:
+    fields = {"retrain.alignment.mode": mode, "data.images": 1}
+    with pytest.raises(ValueError, match=r"set data\.images to 2"):
+        resolve("quickstart", fields)
+    resolve("quickstart", fields | {"retrain.alignment.self_pairs": True})
+    resolve("quickstart", fields | {"retrain.alignment.mode": "neg"})
+
+
+def test_a_pretraining_is_that_of_imagenet_and_no_training_of_identities() -> None:
+    """256 pictures a batch: the product of what a batch of identities has."""
+    recipe = recipe_named("pretraining")
+    assert (recipe.data.height, recipe.data.width, recipe.retrain.epochs) == (224, 224, 100)
+    assert recipe.data.identities * recipe.data.images == 256
+    weights = recipe.retrain.weights
+    rates = [weights.factor(epoch, 100) for epoch in (5, 52, 100)]
+    assert rates == pytest.approx([1, 0.5, 0], abs=0.01)
+
+
+@pytest.mark.parametrize("strategy", ["tcm", "random"])
+def test_nothing_is_searched_or_drawn_in_a_peer(strategy: str) -> None:
+    peer = {"retrain.network": "resnet50", "strategy": strategy}
+    with pytest.raises(ValueError, match=r"'retrain\.network' is 'resnet50'.*--network resnet50"):
+        require_network_of_search(resolve("vehicles", peer))
+    require_network_of_search(resolve("vehicles", peer | {"strategy": "uniform_none"}))
+    require_network_of_search(resolve("vehicles", {"strategy": strategy}))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +219,9 @@ def test_an_unknown_preset_is_told_the_known_ones() -> None:
         ("space.depths", (0, 3)),
         ("search.genotype", "second_last"),
         ("retrain.held_out", 1.0),
-        ("retrain.alignment.ratio", -1.0),
+        *(("retrain.alignment.ratio", -1.0), ("retrain.alignment.ratio", "inf")),
+        *(("retrain.smoothing", 5.0), ("retrain.smoothing", -0.5), ("search.smoothing", "nan")),
+        *(("retrain.margin", -1.0), ("retrain.triplet", -3.0), ("search.triplet", "inf")),
         ("retrain.accumulate", 0),
         ("retrain.devices", 0),
         ("retrain.score_every", 0),

@@ -20,9 +20,9 @@ import torch
 
 from experiments.config import override
 from experiments.diary import Diary, Reporter
+from experiments.presets import PRESETS
 from experiments.progress import Progress, Stage
 from experiments.recipe import Recipe
-from experiments.recipes import PRESETS
 from experiments.run import run
 from experiments.table import Result
 

@@ -292,8 +292,9 @@ def test_a_gallery_that_is_drawn_is_drawn_for_the_test(
     monkeypatch.setattr("experiments.data.load_dataset", lambda name, part: drawn)
     run(override(tiny, {"strategy": "random"}), tmp_path / "run", Reporter())
     tested = json.loads((tmp_path / "run" / "test.json").read_text())
-    assert (tested["repeats"], tested["queries"]) == (3, 3 * (len(pooled) - 4))
-    assert tested["std"]["mAP"] >= 0
+    (target,) = tested["targets"]
+    assert (target["repeats"], target["queries"]) == (3, 3 * (len(pooled) - 4))
+    assert target["std"]["mAP"] >= 0
     splits = json.loads((tmp_path / "run" / "splits.json").read_text())
     assert [len(gallery) for gallery in splits["galleries"]] == [4, 4, 4]
 
@@ -322,12 +323,15 @@ def test_a_run_trains_on_its_source_and_is_tested_on_its_target_by_the_targets_r
         ),
     }
     monkeypatch.setattr("experiments.data.load_dataset", lambda name, part="trainval": sets[name])
-    recipe = override(tiny, {"strategy": "random", "data.name": "source", "data.target": "target"})
+    recipe = override(
+        tiny, {"strategy": "random", "data.name": "source", "data.targets": ["target"]}
+    )
     run(recipe, tmp_path / "run", Reporter())
     tested = json.loads((tmp_path / "run" / "test.json").read_text())
-    assert (tested["trained_on"], tested["dataset"]) == ("source", "target")
-    assert (tested["train"], tested["query"]) == (len(given.train), len(given.query))
-    assert tested["camera_rule"] is False
+    (target,) = tested["targets"]
+    assert (tested["trained_on"], target["dataset"]) == ("source", "target")
+    assert (tested["train"], target["query"]) == (len(given.train), len(given.query))
+    assert target["camera_rule"] is False
 
 
 @pytest.mark.parametrize("field", ["search.epochs", "retrain.epochs", "data.height", "data.images"])

@@ -385,7 +385,7 @@ def test_a_gpu_that_is_not_there_is_refused(
     file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert "sees no GPU" in refused(["--features", file, "--device", "cuda"], capsys)
+    assert "torch sees none" in refused(["--features", file, "--device", "cuda"], capsys)
 
 
 def test_an_interrupted_command_leaves_nothing(

@@ -11,14 +11,18 @@ from evaluators.epoch_report import TrainingEpoch
 from evaluators.objectives import Classifiers
 from evaluators.optimisation import WeightOptimiser
 from experiments.config import override
+from experiments.presets import PRESETS
 from experiments.recipe import Recipe
 from experiments.search import given_genotype
-from experiments.train import network_of, train
+from experiments.train import Loaders, network_of, objective_of, seeded, train
+from nas_space.alignment import SpatialAlignment
 from nas_space.genotype import FIXED
 from nas_space.heads import Description, EmbeddingNetwork, Head, HeadOutput
 from nas_space.interactions import CrossAttention
+from reid_data.batch import Batch
 from reid_data.catalog import load_dataset
 
+CPU = torch.device("cpu")
 MULTISTEP = {
     "retrain.epochs": 6,
     "retrain.weights.schedule": "multistep",
@@ -126,6 +130,61 @@ def test_one_cycle_of_the_rate_rises_and_ends_near_0(tiny: Recipe) -> None:
     rates = [epoch.learning_rate for epoch in epochs]
     assert max(rates) > 0.8 * 0.05
     assert rates[-1] < 0.02 * 0.05
+
+
+def first_batch(recipe: Recipe) -> Batch:
+    return next(iter(Loaders(load_dataset(recipe.data.name).train, recipe)(CPU, 0)))
+
+
+def aligned_loss(recipe: Recipe, batch: Batch) -> Tensor:
+    return objective_of(Small(), 10, recipe).train().loss(batch)
+
+
+ALIGNED = {"retrain.alignment.mode": "pos_neg", "data.identities": 4}
+
+
+@pytest.mark.parametrize(
+    ("fields", "settings"),
+    [
+        ({}, {}),
+        ({"alignment.mode": "neg"}, {"mode": "neg"}),
+        ({"alignment.orientation": "other"}, {"orientation": "other"}),
+        ({"alignment.self_pairs": True}, {"self_pairs": True}),
+        ({"alignment.ratio": 5.0}, {}),
+    ],
+)
+def test_the_loss_is_that_without_alignment_and_the_ratio_of_the_alignment_asked_for(
+    tiny: Recipe, fields: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    recipe = override(tiny, ALIGNED | {f"retrain.{name}": x for name, x in fields.items()})
+    batch = first_batch(recipe)
+    plain = aligned_loss(override(recipe, {"retrain.alignment.mode": "none"}), batch)
+    with seeded(recipe.seed):
+        alignment = SpatialAlignment(8, **settings)
+    with torch.no_grad():
+        term = alignment(Small().train().describe(batch.images).last, batch.identities)
+    expected = plain + fields.get("alignment.ratio", 2.0) * term
+    torch.testing.assert_close(aligned_loss(recipe, batch), expected)
+
+
+def test_every_setting_of_the_alignment_and_the_triplet_loss_changes_the_loss(tiny: Recipe) -> None:
+    """So does the preset that stands for the authors' code."""
+    recipe = override(tiny, ALIGNED)
+    batch = first_batch(recipe)
+    others: dict[str, Any] = {
+        "alignment.mode": "pos",
+        "alignment.orientation": "other",
+        "alignment.self_pairs": True,
+        "alignment.ratio": 3.0,
+        "triplet_on": "normalised",
+        "triplet": 2.0,
+        "margin": 0.9,
+        "smoothing": 0.4,
+    }
+    losses = [aligned_loss(override(recipe, {f"retrain.{n}": x}), batch) for n, x in others.items()]
+    losses.append(aligned_loss(override(recipe, PRESETS["sam_authors_code"]), batch))
+    losses.append(aligned_loss(recipe, batch))
+    assert len({round(loss.item(), 5) for loss in losses}) == len(losses)
 
 
 def test_training_moves_every_weight_and_lowers_the_loss(tiny: Recipe) -> None:

@@ -93,9 +93,8 @@ def test_its_folder_is_that_of_any_run(recipe: Recipe, tmp_path: Path) -> None:
     described = json.loads((folder / "recipe.json").read_text())
     assert described["given"]["genotype"] == dict(PUBLISHED.slots)
     info = read_network(folder / "last.pt").info
-    assert {"trained_on", "recipe", "digest", "epochs", "seed", "normalisation", "commit"} <= set(
-        info
-    )
+    named = {"trained_on", "recipe", "digest", "epochs", "seed", "normalisation", "commit"}
+    assert named | {"alignment"} <= set(info)
     assert info["metrics"]["mAP"] == result.mAP
     assert (info["epoch"], result.strategy) == (4, "msinet_msmt17")
     texts = [file.read_text() for file in folder.glob("*.json*")]
@@ -180,6 +179,7 @@ def test_nothing_of_the_alignment_is_shipped(recipe: Recipe, tmp_path: Path, mod
     for name in ("best.pt", "last.pt"):
         network = load_network(tmp_path / mode / name)
         assert {name for name, _ in network.named_parameters()} == plain
+        assert read_network(tmp_path / mode / name).info["alignment"] == mode
     assert result.parameters == sum(p.numel() for p in network.parameters())
 
 
@@ -233,6 +233,10 @@ def test_it_can_begin_with_the_weights_of_another_training(
     said = capsys.readouterr().out
     assert "missing (0): -" in said
     assert "unexpected (0): -" in said
+    lists = json.loads((tmp_path / "second" / "weights.json").read_text())
+    assert lists["file"] == "last.pt"
+    assert lists["matched"] == sorted(begun.weights)
+    assert lists["missing"] == lists["unexpected"] == lists["differences"] == []
 
 
 def test_a_peer_is_trained_alike(recipe: Recipe, tmp_path: Path) -> None:
@@ -243,6 +247,10 @@ def test_a_peer_is_trained_alike(recipe: Recipe, tmp_path: Path) -> None:
     assert load_network(tmp_path / "run" / "best.pt").dimensions == 512
     with pytest.raises(ValueError, match="--network osnet_x1_0"):
         run(peer, tmp_path / "search", Reporter())
+    given = override(peer, {"strategy": "msinet_msmt17"})
+    trial = asdict(run(given, tmp_path / "trial", Reporter()))
+    assert trial | {"minutes": 0} == asdict(result) | {"minutes": 0}
+    assert not (tmp_path / "trial" / "search.json").exists()
     with pytest.raises(ValueError, match="a peer has none"):
         run_training(peer, PUBLISHED, tmp_path / "both", Reporter())
     assert not (tmp_path / "both").exists()
@@ -258,11 +266,11 @@ def test_it_is_tested_on_its_target_by_the_targets_rules(
         "target": replace(given, name="target", train=(), protocol=rule),
     }
     monkeypatch.setattr("experiments.data.load_dataset", lambda name, part="trainval": sets[name])
-    elsewhere = {"data.name": "source", "data.target": "target", "retrain.epochs": 1}
+    elsewhere = {"data.name": "source", "data.targets": ["target"], "retrain.epochs": 1}
     trained(override(recipe, elsewhere), tmp_path / "run")
     tested = json.loads((tmp_path / "run" / "test.json").read_text())
-    assert (tested["trained_on"], tested["dataset"]) == ("source", "target")
-    assert tested["camera_rule"] is False
+    assert tested["trained_on"] == "source"
+    assert [(t["dataset"], t["camera_rule"]) for t in tested["targets"]] == [("target", False)]
     info = read_network(tmp_path / "run" / "last.pt").info
     assert (info["trained_on"], info["tested_on"]) == ("source", "target")
 
@@ -272,7 +280,7 @@ def test_a_precision_the_device_has_not_is_refused_before_anything_is_decoded(
 ) -> None:
     with pytest.raises(ValueError, match="Precision '16' was asked for"):
         trained(override(recipe, {"retrain.precision": "16"}), tmp_path / "run")
-    assert not (tmp_path / "run" / "recipe.json").exists()
+    assert not (tmp_path / "run").exists()
 
 
 def test_bf16_trains_to_about_the_same(recipe: Recipe, tmp_path: Path) -> None:
@@ -286,11 +294,15 @@ def test_bf16_trains_to_about_the_same(recipe: Recipe, tmp_path: Path) -> None:
 
 
 def test_without_labels_its_epochs_say_what_groups_they_found(
-    recipe: Recipe, tmp_path: Path
+    recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     free = override(recipe, {"retrain.unsupervised.min_samples": 2, "retrain.unsupervised.k1": 6})
-    trained(free, tmp_path / "whole", kind="unsupervised")
-    assert all(line["groups"] >= 2 for line in lines_of(tmp_path / "whole"))
+    result = trained(free, tmp_path / "whole", kind="unsupervised")
+    assert result.strategy == "msinet_msmt17 unsupervised"
+    lines = lines_of(tmp_path / "whole")
+    assert all(line["groups"] >= 2 for line in lines)
+    said = f"{lines[0]['groups']} groups, {lines[0]['outliers']} outliers, adjusted Rand index "
+    assert said in capsys.readouterr().out
     stopped_after(2, free, tmp_path / "stopped", kind="unsupervised")
     trained(free, tmp_path / "stopped", kind="unsupervised", resume=True)
     assert_same(tmp_path / "stopped", tmp_path / "whole")

@@ -11,6 +11,7 @@ import pytest
 
 from experiments import search_command, trial
 from experiments.config import digest, override
+from experiments.points import Point
 from experiments.progress import ENDS, Progress
 from experiments.recipe import Recipe
 from experiments.recipes import recipe_named, resolve
@@ -58,10 +59,30 @@ def test_an_error_of_an_earlier_attempt_does_not_survive_a_later_success(
 ) -> None:
     monkeypatch.setenv("REID_DATA_ROOT", str(tiny_folder))
     out = ["search.epochs=1", "retrain.epochs=1", "--out", str(tmp_path / "run")]
-    assert search_command.main([*TINY, "sead=1", *out]) == 1
+    with monkeypatch.context() as patch:
+        patch.setenv("REID_DATA_ROOT", str(tmp_path / "nowhere"))
+        assert search_command.main([*TINY, *out]) == 1
     assert (tmp_path / "run" / "error.txt").exists()
     assert search_command.main([*TINY, *out]) == 0
     assert not (tmp_path / "run" / "error.txt").exists()
+
+
+@pytest.mark.usefixtures("without_data")
+def test_a_refused_search_leaves_no_folder_and_no_word_in_one_that_failed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "runs" / "a"
+    for refused in (["sead=1"], ["retrain.precision=16"]):
+        assert search_command.main([*TINY, *refused, "--out", str(out)]) == 1
+        assert not out.parent.exists()
+    assert search_command.main([*TINY, "--out", str(out)]) == 1
+    before = {file.name: file.read_bytes() for file in out.iterdir() if file.is_file()}
+    assert "nowhere" in before["error.txt"].decode()
+    for refused in (["seed=1"], ["sead=1"]):
+        assert search_command.main([*TINY, *refused, "--resume", "--out", str(out)]) == 1
+        assert last_line(capsys)
+        after = {file.name: file.read_bytes() for file in out.iterdir() if file.is_file()}
+        assert after == before
 
 
 @pytest.mark.parametrize("unwritable", ["file", "file/run"])
@@ -118,19 +139,23 @@ def test_a_trial_that_fails_says_why_in_its_run_folder_once_it_has_one(
 def test_a_trial_that_nni_starts_again_goes_on_in_its_run_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs: list[tuple[Path, Path, bool]] = []
+    settings = {"seed": 3, "threads": 1, "preset": "bn_features"}
+    runs: list[tuple[Path, Point, Path, bool]] = []
 
-    def run(_recipe: Recipe, folder: Path, _reporter: object, *, board: Path, resume: bool) -> None:
-        runs.append((folder, board, resume))
+    def run(
+        _recipe: Recipe, folder: Path, _: object, *, point: Point, board: Path, resume: bool
+    ) -> None:
+        runs.append((folder, point, board, resume))
 
     monkeypatch.setenv("NNI_OUTPUT_DIR", str(tmp_path))
-    monkeypatch.setattr("nni.get_next_parameter", lambda: {"seed": 3})
+    monkeypatch.setattr("nni.get_next_parameter", lambda: settings)
     monkeypatch.setattr("nni.get_experiment_id", lambda: "exp")
     monkeypatch.setattr("nni.get_trial_id", lambda: "t0")
     monkeypatch.setattr("experiments.run.run", run)
     assert [trial.main(["--recipe", "quickstart"]) for _ in range(2)] == [0, 0]
-    folder = tmp_path / f"exp-t0-{digest(resolve('quickstart', {'seed': 3}))}"
-    assert runs == [(folder, tmp_path / "tensorboard", True)] * 2
+    folder = tmp_path / f"exp-t0-{digest(resolve('quickstart', settings))}"
+    point = {"threads": 1, "preset": "bn_features"}
+    assert runs == [(folder, point, tmp_path / "tensorboard", True)] * 2
 
 
 def test_a_trial_that_nni_stops_was_stopped_and_did_not_fail(

@@ -1,5 +1,6 @@
 """A trial is judged by its run folder: without a result it failed, and its last words say why."""
 
+import json
 import os
 from pathlib import Path
 
@@ -133,3 +134,47 @@ def test_of_several_run_folders_the_newest_counts(run: Path) -> None:
     newer = Result("tcm", 1, 0.5, 0.5, 0.5, 0.5, 0.5, 1, 1, 1.0, "g")
     newer.write(again)
     assert trial(run, "SUCCEEDED").result() == newer
+
+
+HERE = {"commit": "abc", "date": "monday", "threads": 1, "host": "secret"}
+
+
+def test_a_result_was_made_where_the_recipe_beside_it_says(run: Path) -> None:
+    (run / "recipe.json").write_text(json.dumps(HERE))
+    names = ("commit", "date", "threads", "torch")
+    assert trial(run, "SUCCEEDED").origin(names) == {}
+    RESULT.write(run)
+    found = trial(run, "SUCCEEDED").origin(names)
+    assert found == {"commit": "abc", "date": "monday", "threads": "1"}
+
+
+def test_of_a_result_that_was_gone_on_with_every_place_is_said_once(run: Path) -> None:
+    RESULT.write(run)
+    again = [HERE | {"commit": "def"}, HERE | {"date": "tuesday"}]
+    (run / "recipe.json").write_text(json.dumps(HERE | {"resumed": again}))
+    assert trial(run, "SUCCEEDED").origin(("commit", "date", "threads")) == {
+        "commit": "abc; def", "date": "monday; tuesday", "threads": "1"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "null", '{"resumed": 3}', '{"resumed": [3]}'])
+def test_a_recipe_that_cannot_be_read_loses_no_result(run: Path, text: str) -> None:
+    RESULT.write(run)
+    (run / "recipe.json").write_text(text)
+    assert trial(run, "SUCCEEDED").result() == RESULT
+    assert trial(run, "SUCCEEDED").origin(("commit",)) == {}
+    assert trial(run, "SUCCEEDED").recipe() == {}
+
+
+def test_a_recipe_is_told_by_dotted_names_without_what_every_trial_says_of_itself(
+    run: Path,
+) -> None:
+    recipe = {
+        "name": "vehicles", "strategy": "tcm", "seed": 3, "threads": None,
+        "space": {"width": 0.5, "depths": [1, 3], "subtract": True}, "search": {"arch": {"x": 1}},
+    }  # fmt: skip
+    (run / "recipe.json").write_text(json.dumps({"recipe": recipe, "commit": "abc"}))
+    assert trial(run, "RUNNING").recipe() == {
+        "threads": "none", "space.width": 0.5, "space.depths": "1:3", "space.subtract": True,
+        "search.arch.x": 1,
+    }  # fmt: skip

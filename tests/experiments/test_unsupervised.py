@@ -12,6 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from evaluators.camera_standardisation import standardised_by_camera
+from evaluators.embedding import embed
 from evaluators.pseudo_labels import pseudo_labels
 from experiments import unsupervised
 from experiments.config import override
@@ -21,10 +23,11 @@ from experiments.unsupervised_settings import Unsupervised
 from nas_space.heads import Description, EmbeddingNetwork, Head
 from reid_data.catalog import load_dataset
 from reid_data.loader import BatchLoader
+from reid_data.pictures import Pictures
 from reid_data.records import Sighting
 from strategies.contrastive_memory import ContrastiveMemory
 
-COSINE = Unsupervised(distance="cosine", eps=0.02, min_samples=2, batches=3)
+COSINE = Unsupervised(cameras="ignored", distance="cosine", eps=0.02, min_samples=2, batches=3)
 
 Labels = Callable[..., Tensor]
 
@@ -81,7 +84,7 @@ def told(epochs: list[UnsupervisedEpoch]) -> list[UnsupervisedEpoch]:
     return [replace(epoch, seconds=0.0) for epoch in epochs]
 
 
-def test_true_identities_and_cameras_change_no_bit(
+def test_true_identities_and_ignored_cameras_change_no_bit(
     recipe: Recipe, sightings: list[Sighting]
 ) -> None:
     """Shuffled or all equal, and the pictures in another order as well: only the report differs."""
@@ -101,6 +104,30 @@ def test_true_identities_and_cameras_change_no_bit(
         assert torch.equal(state(network), state(network_again))
         assert [epoch.loss for epoch in epochs] == [epoch.loss for epoch in epochs_again]
         assert [epoch.rand for epoch in epochs] != [epoch.rand for epoch in epochs_again]
+
+
+def test_groups_are_those_of_features_without_their_cameras(
+    recipe: Recipe, sightings: list[Sighting], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no true identity changes a bit then either."""
+    compared: list[Tensor] = []
+
+    def seen(vectors: Tensor, **settings: Any) -> Tensor:
+        compared.append(vectors)
+        return pseudo_labels(vectors, **settings)
+
+    monkeypatch.setattr(unsupervised, "pseudo_labels", seen)
+    settings = replace(COSINE, cameras="standardised", eps=0.2)
+    ordered = sorted(sightings, key=lambda sighting: sighting.path)
+    pictures = Pictures(ordered, height=recipe.data.height, width=recipe.data.width)
+    start = embed(Small(), pictures, ordered, device=torch.device("cpu"))
+    network, epochs = trained(sightings, recipe, settings)
+    assert epochs[-1].groups > 1
+    expected = standardised_by_camera(start.vectors, start.cameras)
+    assert torch.allclose(compared[0], expected, atol=1e-4)  # memory formats round differently
+    assert not torch.allclose(compared[0], start.vectors, atol=0.1)
+    others = [replace(sighting, identity=n % 5) for n, sighting in enumerate(sightings)]
+    assert torch.equal(state(trained(others, recipe, settings)[0]), state(network))
 
 
 def contrast(feature: Tensor, group: list[int], centroid: list[Tensor], tau: float) -> float:
@@ -327,7 +354,14 @@ def test_what_needs_labels_is_refused(
 
 @pytest.mark.parametrize(
     "change",
-    [{"temperature": 0.0}, {"momentum": 1.5}, {"momentum": -0.1}, {"batches": -1}, {"eps": 2.0}],
+    [
+        {"temperature": 0.0},
+        {"temperature": float("inf")},
+        {"momentum": 1.5},
+        {"momentum": -0.1},
+        {"batches": -1},
+        {"eps": 2.0},
+    ],
 )
 def test_settings_out_of_their_range_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"needed"):

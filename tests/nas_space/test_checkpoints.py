@@ -84,6 +84,23 @@ def test_torchvisions_resnet_becomes_the_peer(name: str, tmp_path: Path) -> None
         torch.testing.assert_close(mine.heads(images)[0].pooled, theirs(images))
 
 
+def test_torchvisions_mobilenet_becomes_the_peer(tmp_path: Path) -> None:
+    """Its pooled map is what its own classifier would see."""
+    from torchvision.models import mobilenet_v3_large
+
+    with torch.random.fork_rng(devices=[]):
+        theirs = mobilenet_v3_large(weights=None).eval()
+        mine = PEERS["mobilenet_v3"](height=64, width=32).eval()
+    file = written(tmp_path, theirs.state_dict(), "mobilenet_v3_large-8738ca79.pth")
+    matched = load_foreign(mine, file)
+    assert {name.partition(".")[0] for name in matched.unexpected} == {"classifier"}
+    assert {missing.rpartition(".")[0] for missing in matched.missing} == {"head.bn"}
+    images = torch.randn(1, 3, 64, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        seen = theirs.avgpool(theirs.features(images)).flatten(1)
+        torch.testing.assert_close(mine.heads(images)[0].pooled, seen)
+
+
 # What is refused --------------------------------------------------------------------------------
 
 

@@ -42,16 +42,35 @@ def test_an_unknown_candidate_is_named_with_its_slot() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", json.dumps({"space": "msi", "version": 0, "slots": {}})]
+    ("text", "words"),
+    [
+        ("", "holds JSON, and this does not"),
+        ("[]", "and this holds something else: give"),
+        ("{}", "and this holds nothing: give"),
+        ('{"mAP": 1, "a": 2}', "and this holds a, mAP: give"),
+        (json.dumps({"space": "msi", "version": 0, "slots": {}}), "of version 0 was found"),
+        (json.dumps({"space": "msi", "version": 1, "slots": []}), "here they are not"),
+    ],
 )
-def test_a_file_that_holds_no_genotype_is_refused_in_one_sentence(text: str) -> None:
-    with pytest.raises(ValueError, match="genotype file"):
+def test_a_file_that_holds_no_genotype_is_refused_in_one_sentence(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
         Genotype.from_json(text)
+    (tmp_path / "mine.json").write_text(text)
+    with pytest.raises(ValueError, match=rf"^mine\.json: .*{words}"):
+        Genotype.load(str(tmp_path / "mine.json"))
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "best.pt").write_bytes(b"\x80\xff")
+    with pytest.raises(ValueError, match=r"best\.pt is no text"):
+        Genotype.load(str(tmp_path / "best.pt"))
 
 
 def test_a_genotype_is_found_by_name_or_in_a_file(tmp_path: Path) -> None:
     file = tmp_path / "genotype.json"
     file.write_text(PUBLISHED["msinet_msmt17"].to_json())
     assert Genotype.load(str(file)) == Genotype.load("msinet_msmt17")
-    with pytest.raises(ValueError, match="No genotype 'nowhere'"):
+    with pytest.raises(ValueError, match="No genotype 'nowhere': there is no such file"):
         Genotype.load("nowhere")

@@ -91,10 +91,17 @@ def test_the_feature_can_be_chosen(file: Path, pictures: list[Path]) -> None:
 
 
 def test_a_picture_that_cannot_be_read_is_named(file: Path, tmp_path: Path) -> None:
-    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0")
-    for name in ("broken.jpg", "gone.jpg"):
+    whole, noise = tmp_path / "whole.jpg", np.random.default_rng(0).integers(0, 256, (64, 64, 3))
+    Image.fromarray(noise.astype(np.uint8)).save(whole)
+    content = whole.read_bytes()
+    (tmp_path / "broken.jpg").write_bytes(content[:4])
+    (tmp_path / "half.jpg").write_bytes(content[: len(content) // 2])
+    (tmp_path / "zeros.jpg").write_bytes(content[: len(content) // 2].ljust(len(content), b"\0"))
+    (tmp_path / "padded.jpg").write_bytes(content + bytes(9))
+    for name in ("broken.jpg", "gone.jpg", "half.jpg", "zeros.jpg"):
         with pytest.raises(ValueError, match=rf"{name} is no picture that can be read"):
             Embedder.load(file)([tmp_path / name])
+    assert torch.equal(Embedder.load(file)([tmp_path / "padded.jpg"]), Embedder.load(file)([whole]))
 
 
 WITHOUT = """

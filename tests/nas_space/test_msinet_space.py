@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nas_space.genotype import CANDIDATES, MSI_SLOTS, Genotype
@@ -32,7 +32,18 @@ genotypes = st.fixed_dictionaries(
 ).map(lambda slots: Genotype("msi", slots))
 
 
+def turned(by: int) -> Genotype:
+    """Of as many turns as there are candidates, each has every candidate of a slot once."""
+    names = CANDIDATES["msi"]
+    return Genotype("msi", {s: names[(i + by) % len(names)] for i, s in enumerate(MSI_SLOTS)})
+
+
+@settings(max_examples=12)  # NNI takes a fifth of a second to freeze a space
 @given(genotypes)
+@example(turned(0))
+@example(turned(1))
+@example(turned(2))
+@example(turned(3))
 def test_a_frozen_space_and_the_plain_network_give_the_same_outputs(genotype: Genotype) -> None:
     frozen = MSINetSpace(width=0.25).freeze(dict(genotype.slots)).eval()
     plain = MSINet(genotype, width=0.25).eval()

@@ -142,6 +142,24 @@ def test_info_that_is_not_plain_is_refused(tmp_path: Path) -> None:
         save_network(tmp_path / "n.pt", seeded(MSI), MSI, info={"a": torch.zeros(1)})
 
 
+def test_saving_draws_no_random_number_and_builds_no_second_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the network that the shapes are compared with, no weight takes memory."""
+    network, built, build = MSI.build(), list[str](), Blueprint.build
+
+    def looked(blueprint: Blueprint) -> EmbeddingNetwork:
+        other = build(blueprint)
+        built.extend(parameter.device.type for parameter in other.parameters())
+        return other
+
+    monkeypatch.setattr(Blueprint, "build", looked)
+    state = torch.get_rng_state()
+    save_network(tmp_path / "n.pt", network, MSI)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert set(built) == {"meta"}
+
+
 def test_a_network_is_not_saved_with_another_ones_blueprint(tmp_path: Path) -> None:
     for other in (
         replace(MSI, channel_factor=0.5),

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from nas_space.cost import measure_cost
 from nas_space.heads import EmbeddingNetwork
@@ -54,6 +55,15 @@ def test_its_one_head_and_its_last_map_have_the_sizes_they_say(name: str) -> Non
     assert head.pooled.shape == head.normalised.shape == embedding.shape == (1, dimensions)
     assert last.shape == (1, network.channels, *grid)
     assert network.dimensions == dimensions
+
+
+@pytest.mark.parametrize("name", sorted(PEERS))
+def test_its_running_statistics_follow_a_short_training(name: str) -> None:
+    """A tenth of the way per batch: after 200 batches 1e-9 of the first ones is left."""
+    with torch.device("meta"):
+        modules = PEERS[name](height=256, width=128).modules()
+    kept = {module.momentum for module in modules if isinstance(module, _BatchNorm)}
+    assert kept == {0.1}
 
 
 def test_osnet_has_the_published_multiply_adds() -> None:

@@ -50,3 +50,15 @@ def test_half_a_file_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no file .*gone\.pt"):
         read_tensors(tmp_path / "gone.pt")
+
+
+def test_a_write_that_breaks_off_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
+    class Breaks:
+        def __reduce__(self) -> str:
+            raise OSError("no space left")
+
+    write_tensors(tmp_path / "f.pt", CONTENT)
+    with pytest.raises(OSError, match="no space"):
+        write_tensors(tmp_path / "f.pt", {"weights": Breaks()})
+    assert read_tensors(tmp_path / "f.pt")["info"] == CONTENT["info"]
+    assert [file.name for file in tmp_path.iterdir()] == ["f.pt"]

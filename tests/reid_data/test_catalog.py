@@ -154,7 +154,7 @@ def test_a_folder_below_the_root_is_named_behind_a_colon(
     assert dataset.name == "market_layout:two"
     assert dataset.query[0].path.parent == tmp_path / "sets" / "two" / "query"
     with pytest.raises(
-        ValueError, match=r"'market_layout' was looked for in .*three, which is not"
+        ValueError, match=r"'market_layout:three' was looked for in .*lies one, two"
     ):
         load_dataset("market_layout:three")
 

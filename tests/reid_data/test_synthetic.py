@@ -246,6 +246,7 @@ class Part:
 
 
 def load(settings: SyntheticSettings) -> dict[Split, Part]:
+    """Pictures of half the size: a network learns them in a quarter of the time, and as well."""
     pixels: dict[Split, list[Tensor]] = {split: [] for split in Split}
     words: dict[Split, list[tuple[int, int]]] = {split: [] for split in Split}
     for split, name, image in render(settings):
@@ -255,7 +256,7 @@ def load(settings: SyntheticSettings) -> dict[Split, Part]:
             words[split].append((int(identity), int(camera[1])))
     return {
         split: Part(
-            (torch.stack(pixels[split]).float() / 255 - 0.45) / 0.25,
+            F.avg_pool2d((torch.stack(pixels[split]).float() / 255 - 0.45) / 0.25, 2),
             [identity for identity, _ in words[split]],
             [camera for _, camera in words[split]],
         )
@@ -322,17 +323,9 @@ def train(network: nn.Sequential, part: Part, *, epochs: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "epochs"),
-    [
-        ("synthetic_persons", 12),
-        ("synthetic_persons_b", 12),
-        ("synthetic_vehicles", 8),
-        ("synthetic_vehicles_b", 8),
-    ],
-)
+@pytest.mark.parametrize("name", EMBEDDED)
 def test_an_untrained_network_sees_little_and_a_small_trained_one_much_but_not_all(
-    name: str, epochs: int
+    name: str,
 ) -> None:
     torch.manual_seed(0)
     data = load(EMBEDDED[name])
@@ -343,7 +336,7 @@ def test_an_untrained_network_sees_little_and_a_small_trained_one_much_but_not_a
         torch.randn(len(data[Split.GALLERY].identities), 64),
         data,
     )
-    train(network, data[Split.TRAIN], epochs=epochs)
+    train(network, data[Split.TRAIN], epochs=8)
     trained = score(network, data)
     assert untrained <= max(3 * chance, trained / 3)
     assert trained >= 6 * chance  # after these few epochs; it still climbs

@@ -79,13 +79,36 @@ def test_each_data_set_a_point_can_name_is_looked_for(
     assert unknown[0].startswith("Data set 'market' is unknown: take one of ")
 
 
+def test_every_target_of_a_point_is_looked_for(
+    tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        (tmp_path / name).symlink_to(tiny_folder)
+    monkeypatch.setenv("REID_DATA_ROOT", str(tmp_path))
+    source, *there = (f"market_layout:{name}" for name in "abc")
+    space = choices(data__name=[source], data__targets=[there, there[:1]], seed=[0, 1])
+    assert findings("quickstart", space) == Findings([], 4, [source, *there])
+    for lost in (["veri776", *there], [*there, "veri776"]):
+        space = choices(data__name=[source], data__targets=[lost])
+        (words,) = findings("quickstart", space).problems
+        assert "VeRi" in words
+
+
+def test_a_peer_in_which_a_strategy_would_search_is_said_once() -> None:
+    space = choices(strategy=["tcm"], retrain__network=["resnet50", "msinet"], seed=[0, 1])
+    (words,) = findings("quickstart", space).problems
+    assert "nothing to choose" in words
+    space["strategy"] = {"_type": "choice", "_value": ["msinet_msmt17"]}
+    assert findings("quickstart", space) == Findings([], 4, ["synthetic_persons"])
+
+
 def test_data_and_devices_elsewhere_are_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.delenv("REID_DATA_ROOT", raising=False)
     monkeypatch.delenv("FASTREID_DATASETS", raising=False)
     space = choices(device=["cuda"])
     here = findings("vehicles", space)
-    assert [words.split(" ")[0] for words in here.problems] == ["Data", "The"]
+    assert [words.split(" ")[0] for words in here.problems] == ["Data", "This"]
     assert "asks for device 'cuda' and torch sees none" in here.problems[1]
     assert findings("vehicles", space, elsewhere=True) == Findings([], 1, [])
 
