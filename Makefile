@@ -22,7 +22,8 @@ quickstart: $(INSTALLED)
 	@$(BIN)/reid-nas compare --config experiments/quickstart.yml
 
 test: $(INSTALLED)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal --ignore tests/end_to_end
+	@$(BIN)/python -m pytest tests/end_to_end
 
 check: $(INSTALLED)
 	@$(BIN)/ruff check .

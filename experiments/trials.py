@@ -69,19 +69,9 @@ class Trial:
         return None if file is None else Result.read(file)
 
     def origin(self, names: Sequence[str]) -> dict[str, str]:
-        """Where the result was made, of which its run folder says so much.
-
-        Args:
-            names: of what is asked for, as ``provenance`` calls it. Of a run that was gone on with
-                elsewhere, or by another commit, all are said.
-        """
+        """Where the result was made, of which its run folder says so much, as ``origin_of``."""
         file = self._newest(RESULT_FILE)
-        found = {} if file is None else _described(file.with_name(RECIPE_FILE))
-        again = found.get("resumed")
-        again = again if isinstance(again, list) else []
-        starts = [one for one in (found, *again) if isinstance(one, dict)]
-        said = {name: [str(one[name]) for one in starts if name in one] for name in names}
-        return {name: "; ".join(dict.fromkeys(words)) for name, words in said.items() if words}
+        return {} if file is None else origin_of(file.parent, names)
 
     def recipe(self) -> dict[str, Setting]:
         """Fields of its recipe besides strategy and seed, by dotted name; empty while unknown."""
@@ -147,6 +137,22 @@ def _flat(values: Mapping[str, Any], prefix: str) -> dict[str, Setting]:
         else:
             flat[prefix + name] = "none" if value is None else value
     return flat
+
+
+def origin_of(folder: Path, names: Sequence[str]) -> dict[str, str]:
+    """Where a result was made, of which its run folder says so much.
+
+    Args:
+        folder: of a run.
+        names: of what is asked for, as ``provenance`` calls it. Of a run that was gone on with
+            elsewhere, or by another commit, all are said.
+    """
+    found = _described(folder / RECIPE_FILE)
+    again = found.get("resumed")
+    again = again if isinstance(again, list) else []
+    starts = [one for one in (found, *again) if isinstance(one, dict)]
+    said = {name: [str(one[name]) for one in starts if name in one] for name in names}
+    return {name: "; ".join(dict.fromkeys(words)) for name, words in said.items() if words}
 
 
 def _readable_lines(text: str) -> list[str]:

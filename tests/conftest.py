@@ -80,5 +80,6 @@ def tiny_fields() -> dict[str, Any]:
         "data.identities": 2,
         "data.images": 2,
         "search.epochs": 2,
+        "search.one_shot.samples": 4,
         "retrain.epochs": 1,
     }

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,15 +44,12 @@ def example() -> str:
     return code.removeprefix("python\n").replace("*.jpg", "*.png")
 
 
-@pytest.fixture(params=["inside", "outside"])
+@pytest.fixture(scope="module", params=["inside", "outside"])
 def folder(
-    tmp_path: Path,
-    tiny_folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    request: pytest.FixtureRequest,
-) -> Path:
+    tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Path]:
     """With an exported network, colours normalised inside it or not, and the tiny data set."""
-    monkeypatch.setenv("REID_DATA_ROOT", str(tiny_folder))
+    root: Path = tmp_path_factory.mktemp("example")
     blueprint = Blueprint(
         genotype=PUBLISHED["msinet_msmt17"],
         height=32,
@@ -62,12 +60,14 @@ def folder(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = blueprint.build()
-    save_network(tmp_path / "best.pt", network, blueprint, info={"trained_on": "market_layout"})
-    arguments = ["--checkpoint", str(tmp_path / "best.pt"), "--out", str(tmp_path / "reid.onnx")]
-    assert main([*arguments, "--format", "onnx", "--normalise", request.param]) == 0
+    save_network(root / "best.pt", network, blueprint, info={"trained_on": "market_layout"})
     for part in ("query", "bounding_box_test"):
-        (tmp_path / part).symlink_to(next(tiny_folder.rglob(part)))
-    return tmp_path
+        (root / part).symlink_to(next(tiny_folder.rglob(part)))
+    arguments = ["--checkpoint", str(root / "best.pt"), "--out", str(root / "reid.onnx")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REID_DATA_ROOT", str(tiny_folder))
+        assert main([*arguments, "--format", "onnx", "--normalise", request.param]) == 0
+        yield root
 
 
 def ran(code: str, folder: Path) -> str:

@@ -41,8 +41,8 @@ def processes() -> ForkServerContext:
 
 @pytest.fixture
 def several(tiny: Recipe) -> Recipe:
-    """Epochs enough to be killed in between."""
-    return override(tiny, {"search.epochs": 4, "retrain.epochs": 4})
+    """Epochs enough to be killed in between, of a shallow network."""
+    return override(tiny, {"search.epochs": 3, "retrain.epochs": 3, "space.depths": (1, 1)})
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
@@ -67,7 +67,7 @@ def kill_in(stage: str, processes: ForkServerContext, recipe: Recipe, folder: Pa
     while epochs_done(folder, stage) < 2:
         assert process.is_alive(), f"the run ended before it could be killed in its {stage}"
         assert time.monotonic() < deadline
-        time.sleep(0.002)
+        time.sleep(0.01)
     process.kill()
     process.join()
     assert not (folder / "metrics.json").exists()

@@ -27,7 +27,8 @@ PUBLISHED = FIXED["msinet_msmt17"]
 
 @pytest.fixture
 def recipe(tiny: Recipe) -> Recipe:
-    return override(tiny, {"retrain.epochs": 4})
+    """Few layers: what is looked at here is the way of a run, whatever the network."""
+    return override(tiny, {"retrain.epochs": 4, "space.depths": (1, 1)})
 
 
 def trained(recipe: Recipe, folder: Path, **options: Any) -> Result:
@@ -173,7 +174,7 @@ def test_a_loss_that_diverges_keeps_the_networks_of_the_epochs_before(
 
 @pytest.mark.parametrize("mode", ["pos", "neg", "pos_neg"])
 def test_nothing_of_the_alignment_is_shipped(recipe: Recipe, tmp_path: Path, mode: str) -> None:
-    plain = {name for name, _ in MSINet(PUBLISHED, width=0.25).named_parameters()}
+    plain = {name for name, _ in MSINet(PUBLISHED, width=0.25, depths=(1, 1)).named_parameters()}
     aligned = override(recipe, {"retrain.alignment.mode": mode, "retrain.epochs": 2})
     result = trained(aligned, tmp_path / mode)
     for name in ("best.pt", "last.pt"):
@@ -209,6 +210,7 @@ def test_the_alignment_changes_what_is_learnt_and_its_own_weights_are_learnt(
 
 
 def test_another_genotype_or_other_weights_are_another_run(recipe: Recipe, tmp_path: Path) -> None:
+    recipe = override(recipe, {"retrain.epochs": 1})
     first, folder = tmp_path / "first", tmp_path / "run"
     trained(recipe, first)
     trained(recipe, folder)
@@ -284,8 +286,9 @@ def test_a_precision_the_device_has_not_is_refused_before_anything_is_decoded(
 
 
 def test_bf16_trains_to_about_the_same(recipe: Recipe, tmp_path: Path) -> None:
+    short = override(recipe, {"retrain.epochs": 1})
     for precision in ("32", "bf16"):
-        trained(override(recipe, {"retrain.precision": precision}), tmp_path / precision)
+        trained(override(short, {"retrain.precision": precision}), tmp_path / precision)
     exact, coarse = (lines_of(tmp_path / p)[0]["loss"] for p in ("32", "bf16"))
     assert coarse != exact
     assert coarse == pytest.approx(exact, rel=0.05)
