@@ -90,8 +90,6 @@ def test_a_runtime_that_is_not_there_is_left_out_and_said_in_a_sentence(
 
 
 def test_onnx_runtime_computes_the_same(tmp_path: Path) -> None:
-    pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnxscript")
     for row in rows_of(tmp_path / "a.csv", "--rounds", "1", "--ways", "onnxruntime"):
         assert float(row["difference"]) < 1e-3 * float(row["apart"])
 
