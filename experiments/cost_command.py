@@ -15,7 +15,7 @@ parameters            all of the network's; identity classifiers are no part of 
 parameters_inference  those that the feature depends on: 'pooled' needs no neck
 macs                  multiply-adds of one image
 latency_ms            of a batch: median over rounds in which the network and torchvision's
-                      ResNet-50 take turns, in float32 and not compiled
+                      ResNet-50 take turns, in float32 and channels-last order, not compiled
 slowdown              how many times as long as that ResNet-50 it takes: median of the ratios
                       within a round
 """
@@ -35,7 +35,9 @@ def main(argv: Sequence[str]) -> int:
 
     def work() -> None:
         from experiments.cost_run import Request, run
+        from nas_space.speed import keep_large_blocks
 
+        keep_large_blocks()
         run(
             Request(
                 genotype=arguments.genotype,

@@ -17,6 +17,7 @@ from nas_space.cost import Cost, measure_cost, used_parameters
 from nas_space.genotype import Genotype
 from nas_space.heads import EmbeddingNetwork, Feature
 from nas_space.networks import MSINET, Blueprint, network_from
+from nas_space.speed import channels_last
 
 _OWN, _RESNET = "network", "resnet50"
 
@@ -101,7 +102,7 @@ def run(request: Request) -> Measured:
         torch.set_num_threads(request.threads)
     device = device_of(request)
     blueprint, network = _network(request)
-    measured = _measured(blueprint, network.to(device).eval(), request, device)
+    measured = _measured(blueprint, channels_last(network.to(device).eval()), request, device)
     origin = provenance()
     print(_table(measured, origin))
     if request.json is not None:
@@ -134,7 +135,7 @@ def _measured(
 ) -> Measured:
     height, width = blueprint.height, blueprint.width
     cost = _cost(network, height=height, width=width)
-    reference = _resnet50().to(device).eval()
+    reference = channels_last(_resnet50().to(device).eval())
     latency, of_reference, slowdown = {}, {}, {}
     for batch in request.batches:
         images = torch.zeros(batch, 3, height, width, device=device)

@@ -49,7 +49,9 @@ def main(argv: Sequence[str]) -> int:
         from experiments.evaluate_places import Places
         from experiments.evaluate_run import Request, run
         from experiments.evaluate_targets import targets_of
+        from nas_space.speed import keep_large_blocks
 
+        keep_large_blocks()
         targets = targets_of(arguments.data)
         looks = {name: value for name in _LOOKS if (value := vars(arguments)[name]) is not None}
         request = Request(

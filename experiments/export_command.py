@@ -39,7 +39,9 @@ def main(argv: Sequence[str]) -> int:
     def work() -> None:
         from experiments.export_formats import OPSET
         from experiments.export_run import Request, run
+        from nas_space.speed import keep_large_blocks
 
+        keep_large_blocks()
         run(
             Request(
                 checkpoint=arguments.checkpoint,

@@ -34,6 +34,7 @@ from nas_space.cost import measure_cost
 from nas_space.genotype import Genotype
 from nas_space.heads import EmbeddingNetwork
 from nas_space.networks import read_network
+from nas_space.speed import channels_last
 from reid_data.share import Share
 
 _FEW = 5
@@ -104,7 +105,7 @@ def _whole_way(
         require_readable_classes(classes)
     network = network_of(genotype, recipe)
     diary.given(genotype)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels_last(network)
     with seeded(recipe.seed):
         objective = Classification(
             network,

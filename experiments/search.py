@@ -16,6 +16,7 @@ from experiments.held_out import seen_twice
 from experiments.recipe import Recipe
 from nas_space.genotype import FIXED, MSI_SLOTS, Genotype
 from nas_space.msinet_space import MSINetSpace
+from nas_space.speed import channels_last
 from reid_data.datamodule import SearchData, SplitKind
 from reid_data.randomness import generator_of
 from reid_data.records import Sighting
@@ -118,8 +119,7 @@ def supernet_of(recipe: Recipe) -> MSINetSpace:
             residual_start=recipe.space.residual_start,
             subtract=recipe.space.subtract,
         )
-    space.to(memory_format=torch.channels_last)
-    return space
+    return channels_last(space)
 
 
 @contextmanager

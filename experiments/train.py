@@ -19,6 +19,7 @@ from nas_space.alignment import SpatialAlignment
 from nas_space.genotype import Genotype
 from nas_space.heads import Description, EmbeddingNetwork
 from nas_space.networks import Blueprint
+from nas_space.speed import channels_last
 from reid_data.batch import Twin
 from reid_data.loader import BatchLoader
 from reid_data.pictures import Pictures
@@ -139,7 +140,7 @@ def train(
     learnt, aside = hold_out(sightings, recipe.retrain.held_out, seed=recipe.seed)
     batches_of = Loaders(learnt if aside else tuple(sightings), recipe)
     held_out = HeldOut(aside, recipe.data, camera_rule=camera_rule) if aside else None
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels_last(network)
     objective = objective_of(network, len(batches_of.labels), recipe)
     listener = Listener(on_epoch, on_batch, None if held_out is None else held_out.score)
     with seeded(recipe.seed):

@@ -24,6 +24,7 @@ from evaluators.training import Listener, Objective, fit
 from experiments.recipe import Recipe
 from experiments.train import Network, course_of, seeded
 from experiments.unsupervised_settings import Unsupervised
+from nas_space.speed import channels_last
 from reid_data.batch import Batch, Twin
 from reid_data.loader import BatchLoader
 from reid_data.pictures import Pictures
@@ -99,7 +100,7 @@ def train_unsupervised(
             identities aside.
     """
     require_none_needs_labels(recipe)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels_last(network)
     learner = _Learner(network)
     ordered = sorted(sightings, key=lambda sighting: sighting.path)
     unknown = [replace(sighting, identity=_NOBODY) for sighting in ordered]

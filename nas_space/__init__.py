@@ -1,6 +1,7 @@
 """What can be searched, and the networks that are found.
 
-``Embedder`` and ``load_network`` can be imported from here; torch is imported when they are.
+``Embedder``, ``load_network`` and ``keep_large_blocks`` can be imported from here; torch is
+imported when they are.
 """
 
 from importlib import import_module
@@ -9,8 +10,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nas_space.inference import Embedder as Embedder
     from nas_space.networks import load_network as load_network
+    from nas_space.speed import keep_large_blocks as keep_large_blocks
 
-_HOMES = {"Embedder": "nas_space.inference", "load_network": "nas_space.networks"}
+_HOMES = {
+    "Embedder": "nas_space.inference",
+    "keep_large_blocks": "nas_space.speed",
+    "load_network": "nas_space.networks",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -17,6 +17,7 @@ from nas_space.genotype import Genotype
 from nas_space.heads import EmbeddingNetwork, Feature
 from nas_space.msinet import CellWidth, MSINet, ResidualStart
 from nas_space.peers import PEERS
+from nas_space.speed import channels_last
 from nas_space.torch_file import read_tensors, write_tensors
 
 FORMAT = "nni-reid network"
@@ -217,7 +218,7 @@ def network_from(
     _require_fitting(network, saved.blueprint, saved.weights)
     network.load_state_dict(saved.weights)
     network.feature = feature or saved.blueprint.feature
-    return network.to(device).eval()
+    return channels_last(network.to(device)).eval()
 
 
 def _require_fitting(

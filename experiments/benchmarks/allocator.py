@@ -1,7 +1,8 @@
-"""What it brings to keep large blocks mapped: seconds of a training step without and with it.
+"""What it brings to keep large blocks mapped: seconds of a step without and with it.
 
 ``python -m experiments.benchmarks.allocator --out FILE.csv`` runs the two in turn, each in a
-process of its own, and writes the median step of every run.
+process of its own, and writes the median step of every run: of a training, or of a forward pass
+alone, as it embeds pictures.
 """
 
 import argparse
@@ -12,10 +13,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import nn
 
 from experiments.benchmarks.measuring import (
     Record,
@@ -24,19 +24,39 @@ from experiments.benchmarks.measuring import (
     median_ratio,
     origin_of,
 )
-from experiments.startup import keep_large_blocks
 from nas_space.genotype import PUBLISHED
 from nas_space.msinet import MSINet
+from nas_space.speed import channels_last, keep_large_blocks
 
 _STEPS, _WARMUP = 12, 3
 
-CASES: Mapping[str, tuple[float, int, int, int]] = MappingProxyType(
+
+class Case(NamedTuple):
+    """A step of the published genotype in channels-last order.
+
+    Attributes:
+        width: of the network.
+        height: of an image, pixels.
+        breadth: of an image, pixels.
+        batch: images.
+        trains: or only embeds.
+    """
+
+    width: float
+    height: int
+    breadth: int
+    batch: int
+    trains: bool = True
+
+
+CASES: Mapping[str, Case] = MappingProxyType(
     {
-        "width 0.5, 64 images of 64x64": (0.5, 64, 64, 64),
-        "width 1.0, 16 images of 256x128": (1.0, 256, 128, 16),
+        "width 0.5, 64 images of 64x64": Case(0.5, 64, 64, 64),
+        "width 1.0, 16 images of 256x128": Case(1.0, 256, 128, 16),
+        "embedding, width 0.5, 32 images of 64x64": Case(0.5, 64, 64, 32, trains=False),
+        "embedding, width 1.0, 32 images of 256x128": Case(1.0, 256, 128, 32, trains=False),
     }
 )
-"""Width of the network, height and width of the images, images of a batch."""
 
 WAYS = ("default", "kept")
 
@@ -75,22 +95,29 @@ def _measured(blocks: str, case: str, threads: int) -> dict[str, Any]:
     if blocks == "kept":
         keep_large_blocks()
     torch.set_num_threads(threads)
-    seconds = _step_seconds(*CASES[case])
+    seconds = _step_seconds(CASES[case])
     return {"case": case, "blocks": blocks, "seconds": seconds, **origin_of(COLUMNS)}
 
 
-def _step_seconds(width: float, height: int, breadth: int, batch: int) -> float:
-    network: nn.Module = MSINet(PUBLISHED["msinet_msmt17"], width=width)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+def _step_seconds(case: Case) -> float:
+    network = channels_last(MSINet(PUBLISHED["msinet_msmt17"], width=case.width))
+    network.train(case.trains)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
-    images = torch.randn(batch, 3, height, breadth).contiguous(memory_format=torch.channels_last)
+    images = torch.randn(case.batch, 3, case.height, case.breadth)
+    images = images.contiguous(memory_format=torch.channels_last)
+
+    def train(features: Any) -> None:
+        optimizer.zero_grad()
+        features.square().sum(dim=1).mean().backward()
+        optimizer.step()
+
     seconds = []
     for _ in range(_STEPS):
         began = time.perf_counter()
-        loss = network(images).square().sum(dim=1).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        with torch.inference_mode(not case.trains):
+            features = network(images)
+        if case.trains:
+            train(features)
         seconds.append(time.perf_counter() - began)
     return statistics.median(seconds[_WARMUP:])
 

@@ -6,7 +6,8 @@ order, with batch normalisations folded besides, compiled, in bfloat16 and chann
 in ONNX Runtime. Within a round every network takes its turn in every runtime, so that a busy
 machine disturbs all alike; ratios are within a round. Every turn begins with two passes that are
 not counted. ResNet-50 is the one of re-identification, with stride 1 in its last stage. A runtime
-that is not installed, or fails, is left out, and said.
+that is not installed, or fails, is left out, and said. Large blocks are kept, as by every command
+(``allocator.py`` measures what that brings).
 
 ``difference`` is the largest between a number of a runtime's features and torch's as it is, for
 pictures of noise, and ``apart`` the largest between the features of these pictures and of their
@@ -34,6 +35,7 @@ from experiments.export_graph import ship
 from nas_space.genotype import PUBLISHED
 from nas_space.heads import EmbeddingNetwork
 from nas_space.networks import Blueprint
+from nas_space.speed import channels_last, keep_large_blocks
 
 NETWORKS: Mapping[str, Blueprint] = MappingProxyType(
     {
@@ -90,6 +92,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args(argv)
+    keep_large_blocks()
     torch.set_num_threads(arguments.threads)
     networks = {name: _network(NETWORKS[name], arguments.device) for name in arguments.networks}
     generator = torch.Generator().manual_seed(0)
@@ -161,8 +164,7 @@ def _eager(network: EmbeddingNetwork, _: Tensor) -> Runner:
 
 
 def _channels_last(network: EmbeddingNetwork, _: Tensor) -> Runner:
-    copied: Any = copy.deepcopy(network)
-    return Runner(copied.to(memory_format=torch.channels_last), _in_channels_last)
+    return Runner(channels_last(copy.deepcopy(network)), _in_channels_last)
 
 
 def _in_channels_last(images: Tensor) -> Tensor:
@@ -171,10 +173,8 @@ def _in_channels_last(images: Tensor) -> Tensor:
 
 def _folded(network: EmbeddingNetwork, images: Tensor) -> Runner:
     """As ``reid-nas export`` folds it."""
-    shipped: Any = ship(network, height=images.shape[2], width=images.shape[3], colours=None)
-    return Runner(
-        shipped.to(device=images.device, memory_format=torch.channels_last), _in_channels_last
-    )
+    shipped = ship(network, height=images.shape[2], width=images.shape[3], colours=None)
+    return Runner(channels_last(shipped.to(images.device)), _in_channels_last)
 
 
 def _compiled(network: EmbeddingNetwork, _: Tensor) -> Runner:
@@ -183,9 +183,8 @@ def _compiled(network: EmbeddingNetwork, _: Tensor) -> Runner:
 
 
 def _bf16(network: EmbeddingNetwork, _: Tensor) -> Runner:
-    copied: Any = copy.deepcopy(network).bfloat16()
     return Runner(
-        copied.to(memory_format=torch.channels_last),
+        channels_last(copy.deepcopy(network).bfloat16()),
         lambda images: _in_channels_last(images.bfloat16()),
     )
 

@@ -1,5 +1,7 @@
 """The command line knows its commands, and says which one a wrong word was near to."""
 
+from pathlib import Path
+
 import pytest
 
 from experiments.__main__ import COMMANDS, main
@@ -36,3 +38,21 @@ def test_help_of_a_run_lists_what_can_be_named_and_has_an_example(
     assert f"example:\n  reid-nas {command} --recipe " in said
     assert {"vehicles_cross_domain,", "bn_features"} <= set(said.split())
     assert ("vit_tiny" in said) == ("uniform_none," in said) == (command != "search")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["evaluate", "--data", "synthetic_persons", "--checkpoint"],
+        ["export", "--format", "pt2", "--out", "network.pt2", "--checkpoint"],
+        ["cost", "--checkpoint"],
+    ],
+    ids=lambda options: options[0],
+)
+def test_a_command_that_runs_a_network_keeps_large_blocks_before_it_reads_one(
+    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr("nas_space.speed.keep_large_blocks", lambda: calls.append("kept"))
+    assert main([*options, str(tmp_path / "not_there.pt")]) == 1
+    assert calls == ["kept"]

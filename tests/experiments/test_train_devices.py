@@ -14,6 +14,7 @@ from experiments.recipe import Recipe
 from experiments.train import Loaders, network_of, objective_of, train
 from nas_space.genotype import FIXED
 from nas_space.heads import EmbeddingNetwork
+from nas_space.speed import channels_last
 from reid_data.batch import Batch
 from reid_data.catalog import load_dataset
 from reid_data.records import Sighting
@@ -38,7 +39,7 @@ def slow_twin(recipe: Recipe) -> tuple[EmbeddingNetwork, list[float]]:
     loaders = Loaders(load_dataset(recipe.data.name).train, recipe)
     loader = loaders(CPU, 0)
     network = network_of(PUBLISHED, recipe)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels_last(network)
     first = objective_of(network, len(loaders.labels), recipe).train()
     second, losses = copy.deepcopy(first), []
     weights = recipe.retrain.weights
