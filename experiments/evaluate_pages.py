@@ -134,7 +134,6 @@ def draw_ranked(folder: Path, what: Seen, about: About, lists: Lists, first: Cho
         lists=lists,
         first=first,
         camera_rule=what.opened.dataset.protocol.camera_rule,
-        aspect=about.width / about.height,
     )
     return write_ranked_page(folder, ranked)
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nas_space.checkpoints import Matched, load_foreign
+from nas_space.checkpoints import POSITIONS, Matched, load_foreign, said_of_resizing
 from nas_space.heads import EmbeddingNetwork
 from nas_space.networks import FORMAT, Blueprint, Saved, network_from, read_network
 from nas_space.peers import VisionTransformer
@@ -16,7 +16,6 @@ from nas_space.torch_file import read_tensors
 
 WEIGHTS_FILE = "weights.json"
 
-_POSITIONS = "encoder.pos_embedding"
 _HEADS = ("head", "global_head", "local_head", "reduce")
 """Parts of a network that a pre-training does not know, or gives other tasks."""
 _TOLD = ("depths", "subtract", "cell_width")
@@ -107,12 +106,12 @@ def _taken_over(
             f" another shape ({', '.join(different[:3])}): take weights of the same widths."
         )
     missing, unexpected = (places.keys() - found.keys(), found.keys() - places.keys())
-    matched = Matched(tuple(taken), tuple(sorted(missing)), tuple(sorted(unexpected)))
+    matched = Matched(tuple(taken), tuple(sorted(missing)), tuple(sorted(unexpected)), resized)
     _require_backbone(matched, file)
     with torch.no_grad():
         for name in taken:
             places[name].copy_(found[name])
-    return FirstWeights(file, matched, (*resized, *_differences(saved.blueprint, blueprint)))
+    return FirstWeights(file, matched, _differences(saved.blueprint, blueprint))
 
 
 def _fitted(network: EmbeddingNetwork, saved: Saved) -> tuple[dict[str, Tensor], tuple[str, ...]]:
@@ -123,8 +122,8 @@ def _fitted(network: EmbeddingNetwork, saved: Saved) -> tuple[dict[str, Tensor],
     if not isinstance(learnt, VisionTransformer) or learnt.grid == network.grid:
         return saved.weights, ()
     positions = learnt.positions(network.grid).detach()
-    said = f"{_POSITIONS}: resized from {learnt.grid} to {network.grid} patches"
-    return {**saved.weights, _POSITIONS: positions}, (said,)
+    said = said_of_resizing(learnt.grid, network.grid)
+    return {**saved.weights, POSITIONS: positions}, (said,)
 
 
 def _require_backbone(matched: Matched, file: str) -> None:

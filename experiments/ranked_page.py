@@ -44,7 +44,6 @@ class Ranked:
         lists: which queries -> their rankings.
         first: which queries are seen first.
         camera_rule: whether pictures are left out by it.
-        aspect: width by height of a picture.
     """
 
     title: str
@@ -57,7 +56,6 @@ class Ranked:
     lists: Mapping[Choice, Sequence[RankedList]]
     first: Choice
     camera_rule: bool
-    aspect: float
 
 
 def write_ranked_page(folder: Path, ranked: Ranked) -> Path:
@@ -77,16 +75,17 @@ def write_ranked_page(folder: Path, ranked: Ranked) -> Path:
 
 
 def _page(ranked: Ranked, thumbnails: Thumbnails) -> str:
+    sections = [_section(choice, ranked, thumbnails) for choice in CHOICES]
     return document(
         ranked.title,
-        STYLE + RANKED + _switches() + f":root{{--aspect:{ranked.aspect:.4f}}}",
+        STYLE + RANKED + _switches() + f":root{{--aspect:{thumbnails.aspect:.4f}}}",
         element("h1", ranked.title),
         element("p", ranked.subtitle, class_="muted"),
         _facts(ranked),
         _legend(ranked.camera_rule),
         *(_choice(choice, checked=choice == ranked.first) for choice in CHOICES),
         element("nav", *(_tab(choice, ranked) for choice in CHOICES), class_="tabs"),
-        *(_section(choice, ranked, thumbnails) for choice in CHOICES),
+        *sections,
     )
 
 

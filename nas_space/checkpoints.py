@@ -1,10 +1,13 @@
 """Weights that others published, under the names they gave them, into the networks here.
 
 Layouts: ``"msinet_authors"``, MSINet's public code (``msinet_msmt.pth.tar``, or a model it
-trained), ``"torchvision_resnet50"``, torchvision's ResNets (``resnet50-*.pth``), and
-``"torchvision_mobilenet_v3"`` (``mobilenet_v3_large-*.pth``).
+trained), ``"torchreid_osnet"``, Torchreid's OSNet x1.0 (``osnet_x1_0_imagenet.pth``, or a model it
+trained), ``"torchvision_resnet50"``, torchvision's ResNets (``resnet50-*.pth``),
+``"torchvision_mobilenet_v3"`` (``mobilenet_v3_large-*.pth``), and ``"timm_vit"``, the vision
+transformers of timm and of DeiT (``deit_tiny_patch16_224-*.pth``).
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -15,12 +18,24 @@ from torch import Tensor
 from nas_space.foreign_names import RENAMERS, TELLING
 from nas_space.heads import EmbeddingNetwork
 from nas_space.networks import FORMAT
+from nas_space.peers import VisionTransformer, resized_positions
 from nas_space.torch_file import read_tensors
 
-Layout = Literal["msinet_authors", "torchvision_resnet50", "torchvision_mobilenet_v3", "auto"]
+Layout = Literal[
+    "msinet_authors",
+    "torchreid_osnet",
+    "torchvision_resnet50",
+    "torchvision_mobilenet_v3",
+    "timm_vit",
+    "auto",
+]
 """Whose names a file has; ``"auto"`` tells by the names themselves."""
 
-_WRAPPED = "state_dict"
+POSITIONS = "encoder.pos_embedding"
+"""Of a vision transformer."""
+
+_WRAPPED = ("state_dict", "model")
+"""Under which of these a file may hold its weights."""
 _PARALLEL = "module."
 """In front of every name, where several GPUs trained."""
 _COUNTER = "num_batches_tracked"
@@ -36,14 +51,16 @@ class Matched(NamedTuple):
     """The network's names that kept the weights they had; without a normalisation's counter."""
     unexpected: tuple[str, ...]
     """The file's names the network has no place for."""
+    resized: tuple[str, ...] = ()
+    """Of the matched, what was made to fit pictures of another size, and from which to which."""
 
     def __str__(self) -> str:
-        """Three lines for a person."""
-        lines = (
+        """Three lines for a person, and a fourth where something was resized."""
+        lines = [
             f"{label} ({len(names)}): {', '.join(names) or '-'}"
             for label, names in self._asdict().items()
-        )
-        return "\n".join(lines)
+        ]
+        return "\n".join(lines if self.resized else lines[:-1])
 
 
 def load_foreign(network: EmbeddingNetwork, file: Path | str, layout: Layout = "auto") -> Matched:
@@ -54,12 +71,13 @@ def load_foreign(network: EmbeddingNetwork, file: Path | str, layout: Layout = "
 
     Args:
         network: changed in place, and not at all if an error is raised.
-        file: a state dict, or a dict with one under ``state_dict``.
+        file: a state dict, or a dict with one under ``state_dict`` or ``model``.
         layout: whose names it has.
 
     Raises:
         ValueError: if the file cannot be read without running it, its names are not those of the
-            layout or none of them has a place, or a tensor has another shape than its place.
+            layout or none of them has a place, or a tensor has another shape than its place (a
+            transformer's positions are resized from those of a square picture).
     """
     found = _state_dict(file)
     rename = RENAMERS[_recognised(found, Path(file).name) if layout == "auto" else layout]
@@ -71,13 +89,44 @@ def load_foreign(network: EmbeddingNetwork, file: Path | str, layout: Layout = "
             f"None of the {len(found)} names in {Path(file).name} has a place in"
             f" {type(network).__name__}: load it into the network it was made for."
         )
+    resized = _resize_positions(network, taken, found)
     _check_shapes(taken, found, weights)
     with torch.no_grad():
         for place, name in taken.items():
             weights[place].copy_(found[name])
     missing = (name for name in weights.keys() - taken.keys() if not name.endswith(_COUNTER))
     unexpected = found.keys() - set(taken.values())
-    return Matched(tuple(sorted(taken)), tuple(sorted(missing)), tuple(sorted(unexpected)))
+    return Matched(tuple(sorted(taken)), tuple(sorted(missing)), tuple(sorted(unexpected)), resized)
+
+
+def said_of_resizing(of: tuple[int, int], to: tuple[int, int]) -> str:
+    """What ``Matched.resized`` says of a transformer's positions; h, w patches each."""
+    return f"{POSITIONS} from {of[0]} x {of[1]} to {to[0]} x {to[1]} patches"
+
+
+def _resize_positions(
+    network: EmbeddingNetwork, taken: Mapping[str, str], found: dict[str, Tensor]
+) -> tuple[str, ...]:
+    """Make a file's positions fit a transformer, in place, and say so.
+
+    Raises:
+        ValueError: if they are not those of a square picture and one class token.
+    """
+    if not isinstance(network, VisionTransformer) or POSITIONS not in taken:
+        return ()
+    positions = found[taken[POSITIONS]]
+    side = math.isqrt(max(0, positions.shape[1] - 1)) if positions.ndim == 3 else 0
+    if not side or positions.shape[1] != 1 + side * side:
+        raise ValueError(
+            f"{taken[POSITIONS]} of {list(positions.shape)} was found: [1, 1 + n n, C] is needed,"
+            " the positions of a class token and of a square picture; a distilled DeiT has a"
+            " second token, and no place here."
+        )
+    of = (side, side)
+    if of == network.grid:
+        return ()
+    found[taken[POSITIONS]] = resized_positions(positions, of, network.grid)
+    return (said_of_resizing(of, network.grid),)
 
 
 def _state_dict(file: Path | str) -> dict[str, Tensor]:
@@ -85,12 +134,13 @@ def _state_dict(file: Path | str) -> dict[str, Tensor]:
     content, name = read_tensors(file), Path(file).name
     if isinstance(content, dict) and content.get("format") == FORMAT:
         raise ValueError(f"{name} is a network of this project: read it with load_network.")
-    if isinstance(content, dict) and isinstance(content.get(_WRAPPED), Mapping):
-        content = content[_WRAPPED]
+    for key in _WRAPPED:
+        if isinstance(content, dict) and isinstance(content.get(key), Mapping):
+            content = content[key]
     if not isinstance(content, dict) or not _are_weights(content):
         raise ValueError(
             f"{name} holds no state dict: names with a tensor each are needed, alone or under"
-            f" {_WRAPPED!r}."
+            f" {' or '.join(map(repr, _WRAPPED))}."
         )
     return {key.removeprefix(_PARALLEL): tensor for key, tensor in content.items()}
 
@@ -121,5 +171,6 @@ def _recognised(found: Mapping[str, Tensor], file: str) -> str:
             return layout
     raise ValueError(
         f"{file} has names of no known layout, such as {min(found)}: weights of MSINet's authors,"
-        " of torchvision's ResNets or of its MobileNetV3-Large are needed."
+        " of Torchreid's OSNet, of torchvision's ResNets or of its MobileNetV3-Large, or of a"
+        " vision transformer of timm or DeiT are needed."
     )

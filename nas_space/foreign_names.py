@@ -1,10 +1,15 @@
 """What the weights of published files are called here.
 
-Facts: the public code of MSINet (CVPR 2023), and torchvision.
+Facts: the public code of MSINet (CVPR 2023), Torchreid (OSNet), torchvision, and timm, whose names
+the authors of DeiT use too.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+
+Renamer = Callable[[str], str | None]
+"""From a name there to the name here, or None where a weight has no counterpart."""
 
 _CELLS, _REDUCED_AFTER = 6, 2
 
@@ -53,12 +58,39 @@ def _parts(theirs: str, ours: str, names: Mapping[str, str]) -> dict[str, str]:
     return {f"{theirs}.{t}": f"{ours}.{o}" for t, o in names.items()}
 
 
-_MODULES = _modules()
+def _osnet_modules() -> Mapping[str, str]:
+    """Module of Torchreid's OSNet -> module of ours; the classifier has none."""
+    table = {"fc.0": "fc.0", "fc.1": "fc.1"}
+    table |= _parts("conv1", "backbone.stem", _CONVOLUTION)
+    table |= _parts("conv5", "backbone.last", _CONVOLUTION)
+    for stage, theirs in enumerate(("conv2", "conv3", "conv4")):
+        ours = f"backbone.stages.{stage}"
+        for block in "01":
+            table |= _parts(f"{theirs}.{block}", f"{ours}.{block}", _in_an_osnet_block())
+        if theirs != "conv4":
+            table |= _parts(f"{theirs}.2.0", f"{ours}.2", _CONVOLUTION)
+    return MappingProxyType(table)
 
 
-def _msinet_name(name: str) -> str | None:
-    module, _, kind = name.rpartition(".")
-    return f"{_MODULES[module]}.{kind}" if module in _MODULES else None
+def _in_an_osnet_block() -> dict[str, str]:
+    table = _parts("gate", "gate", _GATE)
+    for theirs, ours in (("conv1", "enter"), ("conv3", "leave"), ("downsample", "shortcut")):
+        table |= _parts(theirs, ours, _CONVOLUTION)
+    table |= _parts("conv2a", "streams.0.0", _LIGHT)  # a stream of one has no number there
+    for stream, letter in enumerate("bcd", start=1):
+        for place in range(stream + 1):
+            table |= _parts(f"conv2{letter}.{place}", f"streams.{stream}.{place}", _LIGHT)
+    return table
+
+
+def _from(modules: Mapping[str, str]) -> Renamer:
+    """What a table of modules makes of a weight's name."""
+
+    def renamed(name: str) -> str | None:
+        module, _, kind = name.rpartition(".")
+        return f"{modules[module]}.{kind}" if module in modules else None
+
+    return renamed
 
 
 def _resnet_name(name: str) -> str | None:
@@ -69,20 +101,52 @@ def _mobilenet_name(name: str) -> str | None:
     return f"backbone.{name.removeprefix('features.')}" if name.startswith("features.") else None
 
 
-RENAMERS: Mapping[str, Callable[[str], str | None]] = MappingProxyType(
+_VIT = {
+    "cls_token": "class_token",
+    "pos_embed": "encoder.pos_embedding",
+    "patch_embed.proj": "patches",
+    "norm": "encoder.ln",
+}
+_VIT_BLOCK = {
+    "norm1": "ln_1",
+    "attn.qkv": "self_attention.in_proj_",  # queries, keys and values in one tensor on both sides
+    "attn.proj": "self_attention.out_proj",
+    "norm2": "ln_2",
+    "mlp.fc1": "mlp.0",
+    "mlp.fc2": "mlp.3",
+}
+
+
+def _vit_name(name: str) -> str | None:
+    if name in _VIT:
+        return _VIT[name]
+    module, _, kind = name.rpartition(".")
+    block = re.fullmatch(r"blocks\.(\d+)\.(.+)", module)
+    own = _VIT.get(module) if block is None else _VIT_BLOCK.get(block[2])
+    if own is None:
+        return None
+    place = "" if block is None else f"encoder.layers.encoder_layer_{block[1]}."
+    return f"{place}{own}{'' if own.endswith('_') else '.'}{kind}"
+
+
+RENAMERS: Mapping[str, Renamer] = MappingProxyType(
     {
-        "msinet_authors": _msinet_name,
+        "msinet_authors": _from(_modules()),
+        "torchreid_osnet": _from(_osnet_modules()),
         "torchvision_resnet50": _resnet_name,
         "torchvision_mobilenet_v3": _mobilenet_name,
+        "timm_vit": _vit_name,
     }
 )
-"""Layout -> (name there -> name here, or None where a weight has no counterpart)."""
+"""By layout."""
 
 TELLING: Mapping[str, str] = MappingProxyType(
     {
         "msinet_authors": "cells.0.conv1a.conv.weight",
+        "torchreid_osnet": "conv2.0.conv2a.conv1.weight",
         "torchvision_resnet50": "layer1.0.conv1.weight",
         "torchvision_mobilenet_v3": "features.4.block.2.fc1.weight",
+        "timm_vit": "patch_embed.proj.weight",
     }
 )
 """Layout -> a name that no other layout has."""

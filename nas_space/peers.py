@@ -18,7 +18,8 @@ from torch.nn import functional as F
 from nas_space.heads import Description, EmbeddingNetwork, Feature, Neck
 from nas_space.osnet import OSNet
 
-# B pictures, C channels of the last map, h x w its positions, T = 1 + h w tokens, H x W pixels
+# B pictures, C channels of the last map, h x w its positions, T = 1 + h w tokens, U of another
+# size of picture, H x W pixels
 
 
 class Convolutional(EmbeddingNetwork):
@@ -53,6 +54,8 @@ class Convolutional(EmbeddingNetwork):
 
 
 PATCH = 16
+Grid = tuple[int, int]
+"""Patches of a picture, down and across."""
 VIT_TINY = MappingProxyType(
     {"num_layers": 12, "num_heads": 3, "hidden_dim": 192, "mlp_dim": 4 * 192}
 )
@@ -101,14 +104,9 @@ class VisionTransformer(EmbeddingNetwork):
         """Length D of the embedding: 192."""
         return self._channels
 
-    def positions(self, grid: tuple[int, int]) -> Float[Tensor, "1 T C"]:
+    def positions(self, grid: Grid) -> Float[Tensor, "1 T C"]:
         """What is added to the tokens of ``grid`` = h, w patches."""
-        built: Tensor = self.encoder.pos_embedding
-        if grid == self.grid:
-            return built
-        maps = built[:, 1:].transpose(1, 2).reshape(1, -1, *self.grid)
-        resized = F.interpolate(maps, size=grid, mode="bicubic", align_corners=False)
-        return torch.cat([built[:, :1], resized.flatten(2).transpose(1, 2)], dim=1)
+        return resized_positions(self.encoder.pos_embedding, self.grid, grid)
 
     def describe(self, images: Float[Tensor, "B 3 H W"]) -> Description:
         """The one head, and the patches' tokens as a map.
@@ -126,7 +124,24 @@ class VisionTransformer(EmbeddingNetwork):
         return Description((self.head(seen[:, 0]),), last)
 
 
-def _grid(height: int, width: int) -> tuple[int, int]:
+def resized_positions(
+    positions: Float[Tensor, "1 T C"], of: Grid, to: Grid
+) -> Float[Tensor, "1 U C"]:
+    """A transformer's positions for pictures of another size, bicubic; the class token's stay.
+
+    Args:
+        positions: T = 1 + h w.
+        of: h, w patches that ``positions`` are of.
+        to: the same of U.
+    """
+    if of == to:
+        return positions
+    maps = positions[:, 1:].transpose(1, 2).reshape(1, -1, *of)
+    resized = F.interpolate(maps, size=to, mode="bicubic", align_corners=False)
+    return torch.cat([positions[:, :1], resized.flatten(2).transpose(1, 2)], dim=1)
+
+
+def _grid(height: int, width: int) -> Grid:
     if height % PATCH or width % PATCH:
         raise ValueError(
             f"A vision transformer was given images of {height} x {width} pixels: sides that are"

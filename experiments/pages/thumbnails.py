@@ -3,6 +3,7 @@
 import hashlib
 import io
 import re
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -55,6 +56,11 @@ class Thumbnails:
             height=kept.height,
             loading="lazy",
         )
+
+    @property
+    def aspect(self) -> float:
+        """Width by height of the pictures so far: the median, or 1 where there is none."""
+        return statistics.median([kept.width / kept.height for kept in self._kept.values()] or [1])
 
     def _written(self, path: Path) -> _Kept:
         small = small_picture(path, self.side)

@@ -97,7 +97,9 @@ def test_positions_of_a_transformer_are_resized_and_it_is_said(
     saved(vit, None, tmp_path / "a.pt")
     tall = override(vit, {"data.width": 32})
     network, weights = begun(tall, None, tmp_path / "a.pt")
-    assert weights.differences == ("encoder.pos_embedding: resized from (4, 4) to (4, 2) patches",)
+    resized = "encoder.pos_embedding from 4 x 4 to 4 x 2 patches"
+    assert (weights.matched.resized, weights.differences) == ((resized,), ())
+    assert weights.to_dict()["resized"] == [resized]
     square = network_of(None, override(vit, {"seed": 7}))
     assert isinstance(square, VisionTransformer)
     images = torch.randn(2, 3, 64, 32, generator=torch.Generator().manual_seed(0))

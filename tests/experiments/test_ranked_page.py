@@ -6,6 +6,7 @@ Letters: Q queries, G gallery pictures.
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
@@ -263,17 +264,21 @@ def test_what_is_seen_first_and_how_many_are_behind_each_tab(shown: Shown) -> No
     assert tabs == {choice: f"{COUNT} {choice} queries" for choice in ("worst", "best", "random")}
 
 
+def ranked_by_hand(shown: Shown, entries: tuple[Entry, ...]) -> Ranked:
+    """One list of the first query."""
+    one = RankedList(0, 0.5, (2,), entries, None)
+    return Ranked(
+        "t", "s", {}, shown.dataset.query, shown.dataset.gallery, lambda one: one.path.name,
+        retrieve(*read_features(shown.folder.parent / "f.npz", MARKET_RULES), MARKET_RULES),
+        {"worst": [one], "best": [], "random": []}, "worst", camera_rule=True,
+    )  # fmt: skip
+
+
 def test_of_many_that_are_left_out_three_are_seen(shown: Shown, tmp_path: Path) -> None:
     """Five before rank 1, three before rank 2: three and a note, one, three without a note."""
     kinds = [None] * 5 + [1] + [None] * 3 + [2]
     entries = tuple(Entry(row, 0.5, rank, rank == 2) for row, rank in enumerate(kinds))
-    one = RankedList(0, 0.5, (2,), entries, None)
-    ranked = Ranked(
-        "t", "s", {}, shown.dataset.query, shown.dataset.gallery, lambda one: one.path.name,
-        retrieve(*read_features(shown.folder.parent / "f.npz", MARKET_RULES), MARKET_RULES),
-        {"worst": [one], "best": [], "random": []}, "worst", camera_rule=True, aspect=0.5,
-    )  # fmt: skip
-    page = Tree(write_ranked_page(tmp_path, ranked).read_text()).root
+    page = Tree(write_ranked_page(tmp_path, ranked_by_hand(shown, entries)).read_text()).root
     items = page.all("li")
     assert [item.classes[1] for item in items] == [
         *["out"] * 3,
@@ -284,3 +289,15 @@ def test_of_many_that_are_left_out_three_are_seen(shown: Shown, tmp_path: Path) 
     ]
     assert items[3].text == "+2 left out"
     assert page.all("label")[0].text == "1 worst query"
+
+
+def test_a_card_has_the_shape_of_most_pictures(shown: Shown, tmp_path: Path) -> None:
+    """A query of 16 x 32, and in the gallery one of 60 x 40 and one of 30 x 20."""
+    gallery = list(shown.dataset.gallery)
+    for row, size in enumerate(((60, 40), (30, 20))):
+        gallery[row] = replace(gallery[row], path=tmp_path / f"{row}.png")
+        Image.new("RGB", size).save(gallery[row].path)
+    entries = (Entry(0, 0.5, 1, False), Entry(1, 0.5, 2, True))
+    ranked = replace(ranked_by_hand(shown, entries), gallery=gallery)
+    page = write_ranked_page(tmp_path / "page", ranked).read_text()
+    assert re.findall(r"--aspect:([\d.]+)", page) == ["1.5000"]

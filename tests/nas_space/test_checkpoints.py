@@ -48,13 +48,13 @@ def test_every_name_of_file_and_network_is_accounted_for(
     content = {"state_dict": weights, "epoch": 3} if wrapped else weights
     torch.save(content, tmp_path / "f.pth.tar", _use_new_zipfile_serialization=zipped)
     network = small()
-    matched, missing, unexpected = load_foreign(network, tmp_path / "f.pth.tar")
+    matched, missing, unexpected, resized = load_foreign(network, tmp_path / "f.pth.tar")
     assert matched == (
         "backbone.cells.0.enter_a.0.weight",
         "backbone.cells.0.enter_a.1.num_batches_tracked",
         "backbone.stem.0.weight",
     )
-    assert unexpected == ("classifier.weight",)
+    assert (unexpected, resized) == (("classifier.weight",), ())
     counters = {name for name in network.state_dict() if name.endswith("num_batches_tracked")}
     assert set(missing) == network.state_dict().keys() - set(matched) - counters
     assert torch.equal(network.backbone.get_parameter("stem.0.weight"), FEW["conv1.conv.weight"])
