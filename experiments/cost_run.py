@@ -178,7 +178,8 @@ def _cost(network: EmbeddingNetwork, *, height: int, width: int) -> Cost:
 def _resnet50() -> nn.Module:
     from torchvision.models import resnet50
 
-    network: nn.Module = resnet50(weights=None)
+    with torch.random.fork_rng(devices=[]):
+        network: nn.Module = resnet50(weights=None)
     return network
 
 

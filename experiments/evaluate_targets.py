@@ -93,7 +93,11 @@ def open_target(target: Target) -> Opened:
 
 
 def _existing(path: Path) -> Path:
-    if not path.expanduser().exists():
+    try:
+        found = path.expanduser().exists()
+    except RuntimeError:  # pathlib's, for a ~ of nobody
+        found = False
+    if not found:
         raise ValueError(
             f"{str(path)!r} is neither a folder or file here nor the name of a data set: give a"
             f" path, or NAME or NAME=ROOT with one of {', '.join(NAMES)}."

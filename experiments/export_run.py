@@ -24,9 +24,6 @@ from nas_space.replacing import replaced
 from reid_data.catalog import NAMES
 from reid_data.records import ReidDataset
 
-EVALUATED_ON = ("tested_on", "trained_on")
-"""Entries of a checkpoint's info that name the data set it is tested on, the first one counts."""
-
 
 @dataclass(frozen=True)
 class Request:
@@ -136,13 +133,15 @@ def evaluation_set(data: str | None, info: dict[str, Any]) -> ReidDataset:
     """What a checkpoint is tested on.
 
     Args:
-        data: ``NAME=ROOT``, or None for what the checkpoint was tested on, or else trained on.
+        data: ``NAME=ROOT``, or None for what the checkpoint was tested on, or else its run's first
+            target, or else what it was trained on.
         info: of the checkpoint.
 
     Raises:
         ValueError: if nothing is named, or it cannot be read.
     """
-    own = next((str(info[key]) for key in EVALUATED_ON if info.get(key)), None)
+    candidates = (info.get("tested_on"), *info.get("targets", ())[:1], info.get("trained_on"))
+    own = next((str(one) for one in candidates if one), None)
     named = data or (own and _catalogued(own))
     if data is None and info.get("training") == "classification":
         raise ValueError(

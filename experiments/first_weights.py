@@ -8,7 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nas_space.checkpoints import POSITIONS, Matched, load_foreign, said_of_resizing
+from nas_space.checkpoints import (
+    POSITIONS,
+    Matched,
+    belongs_to_backbone,
+    load_foreign,
+    said_of_resizing,
+)
 from nas_space.heads import EmbeddingNetwork
 from nas_space.networks import FORMAT, Blueprint, Saved, network_from, read_network
 from nas_space.peers import VisionTransformer
@@ -16,8 +22,6 @@ from nas_space.torch_file import read_tensors
 
 WEIGHTS_FILE = "weights.json"
 
-_HEADS = ("head", "global_head", "local_head", "reduce")
-"""Parts of a network that a pre-training does not know, or gives other tasks."""
 _TOLD = ("depths", "subtract", "cell_width")
 """Fields of MSINet's blueprint that change what its weights do and need not change their shapes."""
 
@@ -38,7 +42,10 @@ class FirstWeights:
 
     def __str__(self) -> str:
         """Lines for a person."""
-        return "\n".join([f"{self.file}:", str(self.matched), *self.differences])
+        matched = self.matched._replace(matched=())
+        _, *others = str(matched).splitlines()  # hundreds of names, which weights.json lists
+        taken = f"matched ({len(self.matched.matched)}), named in {WEIGHTS_FILE}"
+        return "\n".join([f"{self.file}:", taken, *others, *self.differences])
 
     def to_dict(self) -> dict[str, Any]:
         """The same as values JSON has."""
@@ -108,6 +115,7 @@ def _taken_over(
     missing, unexpected = (places.keys() - found.keys(), found.keys() - places.keys())
     matched = Matched(tuple(taken), tuple(sorted(missing)), tuple(sorted(unexpected)), resized)
     _require_backbone(matched, file)
+    _require_no_larger(matched, file)
     with torch.no_grad():
         for name in taken:
             places[name].copy_(found[name])
@@ -127,13 +135,20 @@ def _fitted(network: EmbeddingNetwork, saved: Saved) -> tuple[dict[str, Tensor],
 
 
 def _require_backbone(matched: Matched, file: str) -> None:
-    lacking = [
-        name for name in matched.missing if name.split(".")[0] not in _HEADS and ".slot" not in name
-    ]
+    lacking = [name for name in matched.missing if belongs_to_backbone(name)]
     if lacking:
         raise ValueError(
             f"{file} lacks {len(lacking)} weights of the backbone, such as {lacking[0]}: take"
             " weights of the whole network, of the same depths."
+        )
+
+
+def _require_no_larger(matched: Matched, file: str) -> None:
+    beyond = [name for name in matched.unexpected if belongs_to_backbone(name)]
+    if beyond:
+        raise ValueError(
+            f"{file} holds {len(beyond)} weights of a backbone that the network has no place for,"
+            f" such as {beyond[0]}: take weights of the same depths."
         )
 
 

@@ -78,6 +78,7 @@ def info_of(recipe: Recipe, trained_on: str) -> dict[str, Any]:
     """
     return {
         "trained_on": trained_on,
+        "targets": list(recipe.data.targets),
         "recipe": recipe.name,
         "digest": digest(recipe),
         "epochs": recipe.retrain.epochs,

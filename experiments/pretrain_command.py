@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.run_command import add_network, carried_out, parser_of, settings_of, size
+from experiments.score_options import whole
 
 _EXAMPLE = """\
 reid-nas pretrain --recipe pretraining --genotype msinet_msmt17 --data classes --out runs/first"""
@@ -33,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
         from experiments.outcome import pretraining_words
         from experiments.pretraining import pretrain
         from experiments.recipes import resolve
-        from experiments.training_run import genotype_named
+        from nas_space.genotype import Genotype
 
         height, width = arguments.size or (None, None)
         settings = settings_of(
@@ -47,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
         require_effect(settings, recipe, "pre-training")
         result = pretrain(
             recipe,
-            None if arguments.genotype is None else genotype_named(arguments.genotype),
+            None if arguments.genotype is None else Genotype.load(arguments.genotype),
             arguments.data,
             out,
             Reporter(),
@@ -79,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--workers",
-        type=int,
+        type=whole(0),
         default=4,
         metavar="N",
         help="threads that decode pictures (default: 4)",

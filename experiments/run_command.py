@@ -62,7 +62,8 @@ def parser_of(command: str, description: str, example: str) -> argparse.Argument
         nargs="+",
         default=[],
         metavar="FIELD=VALUE",
-        help="set a field of the recipe by its dotted name, as retrain.epochs=20, or a preset",
+        help="set a field of the recipe by its dotted name, as retrain.epochs=20, or a preset;"
+        " it wins over an option of the field's own",
     )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="FOLDER", help="gets all files of the run"

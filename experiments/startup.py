@@ -3,8 +3,6 @@
 import logging
 import warnings
 
-from nas_space.speed import keep_large_blocks
-
 
 def show_log() -> None:
     """Let the data sets say on stderr what they found, and what the picture cache will take."""
@@ -18,6 +16,8 @@ def show_log() -> None:
 
 def prepare() -> None:
     """Keep large blocks, show the log, and drop the one warning NNI 3.0 gives of a newer torch."""
+    from nas_space.speed import keep_large_blocks  # and torch, which a refused command needs not
+
     keep_large_blocks()
     show_log()
     warnings.filterwarnings("ignore", message=r"<class 'torch\.nn\.parameter\.Buffer'> is found")

@@ -236,4 +236,10 @@ def described(network: EmbeddingNetwork, recipe: Recipe) -> Description:
     network.eval()
     device = next(network.parameters()).device
     black = torch.zeros(1, 3, recipe.data.height, recipe.data.width, device=device)
-    return network.describe(black)
+    try:
+        return network.describe(black)
+    except RuntimeError as error:  # torch's, where nothing of a map is left
+        raise ValueError(
+            f"The network does not take images of {recipe.data.height} x {recipe.data.width}"
+            f" ({' '.join(str(error).split())}): give a larger --size."
+        ) from error

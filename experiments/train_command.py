@@ -28,7 +28,8 @@ def main(argv: Sequence[str]) -> int:
         from experiments.effects import RunKind, require_effect
         from experiments.outcome import run_words
         from experiments.recipes import point_of, resolve
-        from experiments.training_run import genotype_named, run_training
+        from experiments.training_run import run_training
+        from nas_space.genotype import Genotype
 
         height, width = arguments.size or (None, None)
         settings = settings_of(
@@ -47,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
         require_effect(settings, recipe, kind)
         result = run_training(
             recipe,
-            None if named is None else genotype_named(named),
+            None if named is None else Genotype.load(named),
             out,
             Reporter(),
             weights=arguments.weights,

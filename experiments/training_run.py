@@ -83,10 +83,10 @@ def _whole_way(
     diary: Diary, *, genotype: Genotype | None, weights: Path | None, training: Training
 ) -> Result:
     began, plan = time.monotonic(), diary.plan
-    data = looked_at(plan.recipe.data)
-    network = network_of(genotype, plan.recipe)
+    network = network_of(genotype, plan.recipe)  # what can be refused, before the pictures are read
     if weights is not None:
         diary.began_with(begin_with(network, blueprint_of(genotype, plan.recipe), weights))
+    data = looked_at(plan.recipe.data)
     diary.given(genotype)
     return train_and_test(
         network, genotype, data, diary, began=began, training=training, info=plan.given
@@ -113,15 +113,6 @@ def _train_without_labels(
         on_batch=on_batch,
         checkpoint=checkpoint,
     )
-
-
-def genotype_named(name_or_file: str) -> Genotype:
-    """A published or uniform genotype by name, or one from a file.
-
-    Raises:
-        ValueError: if it is neither.
-    """
-    return FIXED.get(name_or_file) or Genotype.load(name_or_file)
 
 
 def label_of(genotype: Genotype | None, recipe: Recipe) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor
 from nas_space.foreign_names import RENAMERS, TELLING
 from nas_space.heads import EmbeddingNetwork
 from nas_space.networks import FORMAT
-from nas_space.peers import VisionTransformer, resized_positions
+from nas_space.peers import Grid, VisionTransformer, resized_positions
 from nas_space.torch_file import read_tensors
 
 Layout = Literal[
@@ -30,6 +30,9 @@ Layout = Literal[
     "auto",
 ]
 """Whose names a file has; ``"auto"`` tells by the names themselves."""
+
+HEADS = ("head", "global_head", "local_head", "reduce")
+"""Parts of a network that a pre-training does not know, or gives other tasks."""
 
 POSITIONS = "encoder.pos_embedding"
 """Of a vision transformer."""
@@ -76,8 +79,9 @@ def load_foreign(network: EmbeddingNetwork, file: Path | str, layout: Layout = "
 
     Raises:
         ValueError: if the file cannot be read without running it, its names are not those of the
-            layout or none of them has a place, or a tensor has another shape than its place (a
-            transformer's positions are resized from those of a square picture).
+            layout, none of them has a place or one of a backbone has none, or a tensor has another
+            shape than its place (a transformer's positions are resized from those of a square
+            picture).
     """
     found = _state_dict(file)
     rename = RENAMERS[_recognised(found, Path(file).name) if layout == "auto" else layout]
@@ -89,6 +93,7 @@ def load_foreign(network: EmbeddingNetwork, file: Path | str, layout: Layout = "
             f"None of the {len(found)} names in {Path(file).name} has a place in"
             f" {type(network).__name__}: load it into the network it was made for."
         )
+    _require_no_larger(places, weights, Path(file).name)
     resized = _resize_positions(network, taken, found)
     _check_shapes(taken, found, weights)
     with torch.no_grad():
@@ -99,7 +104,31 @@ def load_foreign(network: EmbeddingNetwork, file: Path | str, layout: Layout = "
     return Matched(tuple(sorted(taken)), tuple(sorted(missing)), tuple(sorted(unexpected)), resized)
 
 
-def said_of_resizing(of: tuple[int, int], to: tuple[int, int]) -> str:
+def belongs_to_backbone(name: str) -> bool:
+    """Whether a weight of this name here is one that a network and a file must share.
+
+    Interactions may differ from slot to slot, and heads are often made anew.
+    """
+    return name.split(".", maxsplit=1)[0] not in HEADS and ".slot" not in name
+
+
+def _require_no_larger(
+    places: Mapping[str, str | None], weights: Mapping[str, Tensor], file: str
+) -> None:
+    """Refuse a file whose backbone goes on where the network's ends."""
+    beyond = [
+        name
+        for name, place in places.items()
+        if place is not None and place not in weights and belongs_to_backbone(place)
+    ]
+    if beyond and not all(name.endswith(_COUNTER) for name in beyond):
+        raise ValueError(
+            f"{file} holds {len(beyond)} weights of a backbone that the network has no place for,"
+            f" such as {min(beyond)}: it was made for a larger network; load it into that."
+        )
+
+
+def said_of_resizing(of: Grid, to: Grid) -> str:
     """What ``Matched.resized`` says of a transformer's positions; h, w patches each."""
     return f"{POSITIONS} from {of[0]} x {of[1]} to {to[0]} x {to[1]} patches"
 
@@ -109,22 +138,24 @@ def _resize_positions(
 ) -> tuple[str, ...]:
     """Make a file's positions fit a transformer, in place, and say so.
 
+    A square number of patches is that of a square picture.
+
     Raises:
         ValueError: if they are not those of a square picture and one class token.
     """
     if not isinstance(network, VisionTransformer) or POSITIONS not in taken:
         return ()
-    positions = found[taken[POSITIONS]]
-    side = math.isqrt(max(0, positions.shape[1] - 1)) if positions.ndim == 3 else 0
-    if not side or positions.shape[1] != 1 + side * side:
-        raise ValueError(
-            f"{taken[POSITIONS]} of {list(positions.shape)} was found: [1, 1 + n n, C] is needed,"
-            " the positions of a class token and of a square picture; a distilled DeiT has a"
-            " second token, and no place here."
-        )
-    of = (side, side)
-    if of == network.grid:
+    positions, own = found[taken[POSITIONS]], network.encoder.pos_embedding
+    patches = positions.shape[1] - 1 if positions.ndim == len(own.shape) else 0
+    of = (math.isqrt(max(0, patches)),) * 2
+    if of == network.grid or (positions.shape == own.shape and patches != of[0] * of[1]):
         return ()
+    if patches < 1 or (1, 1 + of[0] * of[1], own.shape[2]) != positions.shape:
+        raise ValueError(
+            f"{taken[POSITIONS]} of {list(positions.shape)} was found: [1, 1 + n n, {own.shape[2]}]"
+            " is needed, the positions of a class token and of a square picture, or exactly the"
+            " network's own; a distilled DeiT has a second token, and no place here."
+        )
     found[taken[POSITIONS]] = resized_positions(positions, of, network.grid)
     return (said_of_resizing(of, network.grid),)
 

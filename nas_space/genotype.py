@@ -105,18 +105,18 @@ class Genotype:
 
     @classmethod
     def load(cls, name_or_file: str) -> "Genotype":
-        """A published genotype by name, or one from a file.
+        """A published or uniform genotype by name, or one from a file.
 
         Raises:
             ValueError: if it is neither, or the file holds something else.
         """
-        if name_or_file in PUBLISHED:
-            return PUBLISHED[name_or_file]
+        if name_or_file in FIXED:
+            return FIXED[name_or_file]
         file = Path(name_or_file)
         if not file.is_file():
             raise ValueError(
                 f"No genotype {name_or_file!r}: there is no such file, and those known by a name"
-                f" are {', '.join(sorted(PUBLISHED))}; give one, or the genotype.json of a search."
+                f" are {', '.join(FIXED)}; give one, or the genotype.json of a search."
             )
         try:
             return cls.from_json(file.read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
 """Heads of an embedding network, and what every such network offers."""
 
 from abc import ABC, abstractmethod
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from jaxtyping import Float
@@ -62,6 +62,7 @@ class Neck(nn.Module):
 
 
 Feature = Literal["pooled", "normalised"]
+FEATURES: tuple[Feature, ...] = get_args(Feature)
 """Which feature an image is described by: ``concat(v, f_v)`` or ``concat(n, n_f)``."""
 
 

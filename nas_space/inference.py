@@ -40,6 +40,9 @@ class Embedder:
         mean: of red, green and blue in [0, 1].
         std: the same.
         batch_size: B, pictures at a time.
+
+    Raises:
+        ValueError: if no picture is to be seen at a time.
     """
 
     def __init__(
@@ -52,6 +55,8 @@ class Embedder:
         std: Sequence[float] = IMAGENET["std"],
         batch_size: int = 32,
     ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}: 1 picture at a time or more is needed.")
         self.network, self.height, self.width = network, height, width
         self.batch_size = batch_size
         self._device = next(network.parameters()).device
@@ -107,6 +112,8 @@ class Embedder:
         """
         if isinstance(pictures, str | Path | Image.Image):
             raise ValueError("One picture was handed in alone: put it into a list.")
+        if not isinstance(pictures, Sequence):
+            raise ValueError(f"Pictures were handed in as {_kind(pictures)}: a list is needed.")
         rows = [torch.empty(0, self.dimensions)]
         for start in range(0, len(pictures), self.batch_size):
             batch = [self._pixels(picture) for picture in pictures[start : start + self.batch_size]]
@@ -117,8 +124,13 @@ class Embedder:
 
     def _pixels(self, picture: Picture) -> np.ndarray:
         """RGB bytes [3 H W], resized as for the training: bilinear, antialiased."""
-        if not isinstance(picture, Image.Image):
+        if isinstance(picture, str | Path):
             return self._pixels(_opened(picture))
+        if not isinstance(picture, Image.Image):
+            raise ValueError(
+                f"A picture was handed in as {_kind(picture)}: pictures of Pillow"
+                " (Image.fromarray makes one of an array) or their files are needed."
+            )
         if 0 in picture.size:
             raise ValueError(
                 f"A picture of {picture.width} x {picture.height} pixels was handed in: cut out one"
@@ -127,6 +139,10 @@ class Embedder:
         size, bilinear = (self.width, self.height), Image.Resampling.BILINEAR
         pixels = np.asarray(picture.convert("RGB").resize(size, bilinear))
         return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _kind(found: object) -> str:
+    return f"{type(found).__module__}.{type(found).__qualname__}".removeprefix("builtins.")
 
 
 def _opened(file: Path | str) -> Image.Image:

@@ -5,7 +5,7 @@ Needs torch alone (and torchvision for the peers it has): neither NNI nor Lightn
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nas_space.genotype import Genotype
-from nas_space.heads import EmbeddingNetwork, Feature
+from nas_space.heads import FEATURES, EmbeddingNetwork, Feature
 from nas_space.msinet import CellWidth, MSINet, ResidualStart
 from nas_space.peers import PEERS
 from nas_space.speed import channels_last
@@ -74,6 +74,8 @@ class Blueprint:
                 f" {'without' if self.genotype is None else 'with'} a genotype: {MSINET} needs"
                 " one, and a peer has none."
             )
+        if self.feature not in FEATURES:
+            raise ValueError(f"No feature {self.feature!r}: expected one of {', '.join(FEATURES)}.")
         if min(self.height, self.width) < 1:
             raise ValueError(
                 f"An image of {self.height} x {self.width} pixels was found: 1 x 1 or more is"
@@ -186,13 +188,22 @@ def read_network(file: Path | str) -> Saved:
             f"{name} has version {content['version']} of the format, and this release reads"
             f" {VERSION}: read it with the release that wrote it."
         )
-    return Saved(Blueprint.from_dict(content["blueprint"]), content["weights"], content["info"])
+    try:
+        saved = Saved(
+            Blueprint.from_dict(content["blueprint"]), dict(content["weights"]), content["info"]
+        )
+        saved.info.get("normalisation")
+    except (TypeError, AttributeError, LookupError) as error:
+        raise ValueError(
+            f"{name} is a damaged network of this project ({error}): copy it again."
+        ) from error
+    return saved
 
 
 def load_network(
     file: Path | str, *, feature: Feature | None = None, device: torch.device | str = "cpu"
 ) -> EmbeddingNetwork:
-    """The network of a file, in evaluation mode.
+    """The network of a file, in evaluation mode, its weights in channels-last order.
 
     Args:
         file: that ``save_network`` wrote.
@@ -213,11 +224,11 @@ def network_from(
     Raises:
         ValueError: if the weights are not those of the blueprint's network.
     """
+    blueprint = replace(saved.blueprint, feature=feature or saved.blueprint.feature)
     with torch.random.fork_rng(devices=[]):
-        network = saved.blueprint.build()
-    _require_fitting(network, saved.blueprint, saved.weights)
+        network = blueprint.build()
+    _require_fitting(network, blueprint, saved.weights)
     network.load_state_dict(saved.weights)
-    network.feature = feature or saved.blueprint.feature
     return channels_last(network.to(device)).eval()
 
 

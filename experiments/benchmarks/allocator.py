@@ -1,8 +1,8 @@
 """What it brings to keep large blocks mapped: seconds of a step without and with it.
 
 ``python -m experiments.benchmarks.allocator --out FILE.csv`` runs the two in turn, each in a
-process of its own, and writes the median step of every run: of a training, or of a forward pass
-alone, as it embeds pictures.
+process of its own, and writes the median step of every run: of a training, or of the forward
+pass alone that embeds pictures.
 """
 
 import argparse

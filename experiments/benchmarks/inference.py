@@ -6,7 +6,8 @@ order, with batch normalisations folded besides, compiled, in bfloat16 and chann
 in ONNX Runtime. Within a round every network takes its turn in every runtime, so that a busy
 machine disturbs all alike; ratios are within a round. Every turn begins with two passes that are
 not counted. ResNet-50 is the one of re-identification, with stride 1 in its last stage. A runtime
-that is not installed, or fails, is left out, and said. Large blocks are kept, as by every command
+that is not installed, or fails, is left out, and said. Large blocks are kept, as by the commands
+that run a network
 (``allocator.py`` measures what that brings).
 
 ``difference`` is the largest between a number of a runtime's features and torch's as it is, for

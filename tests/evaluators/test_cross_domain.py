@@ -26,6 +26,9 @@ from evaluators.cross_domain import (
     score_on,
     score_on_all,
 )
+from evaluators.embedding import embed_sightings
+from evaluators.gallery_file import Galleries
+from evaluators.retrieval import Features, Retrieval
 from nas_space.heads import Description, EmbeddingNetwork, HeadOutput
 from reid_data.records import Protocol, ReidDataset, Sighting
 
@@ -153,6 +156,73 @@ def test_the_rules_are_the_targets_own(hard: ReidDataset, drawn: ReidDataset) ->
     assert (described["repeats"], described["seed"], described["queries"]) == (3, 5, 3 * 2)
 
 
+def scored(*precision: float, skipped: int) -> Retrieval:
+    value = torch.tensor(precision, dtype=torch.float64)
+    rows = torch.arange(len(precision))
+    return Retrieval(rows, value, value, value, first=rows + 1, queries_skipped=skipped)
+
+
+def test_what_is_said_of_several_repeats_by_hand() -> None:
+    """MAP (0.2 + 0.4) / 2 = 0.3 and 0.9 of one query: the mean 0.6, and 0.3 away from it either.
+
+    Rank-1 1/2 and 1: mean 3/4, deviation 1/4. Queries 2 + 1 = 3, skipped 2 + 5 = 7.
+    """
+    repeats = scored(0.2, 0.4, skipped=2), scored(0.9, skipped=5)
+    drawn = Galleries(torch.tensor([[True, False, False], [False, True, True]]), seed=4)
+    said = cross_domain.Tested(repeats, drawn, torch.tensor([1, 1, 2])).described()
+    assert (said["mAP"], said["rank1"]) == (pytest.approx(0.6), 0.75)
+    assert (said["std"]["mAP"], said["std"]["rank1"]) == (pytest.approx(0.3), 0.25)
+    assert (said["repeats"], said["seed"]) == (2, 4)
+    assert (said["queries"], said["queries_skipped"]) == (3, 7)
+
+
+@pytest.fixture
+def embedded(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """How pictures were embedded, part by part."""
+    found: list[dict[str, Any]] = []
+
+    def embed(network: Any, sightings: Sequence[Sighting], **how: Any) -> Features:
+        found.append({name: how.get(name) for name in ("height", "width", "cached")})
+        return embed_sightings(network, sightings, **how)
+
+    monkeypatch.setattr(cross_domain, "embed_sightings", embed)
+    return found
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_pictures_are_of_the_size_and_from_where_they_were_asked_for(
+    easy: ReidDataset,
+    drawn: ReidDataset,
+    embedded: list[dict[str, Any]],
+    told: list[Any],
+    cached: bool,
+) -> None:
+    """Two parts of the one and one of the other, also where NNI has them tested."""
+    how: Any = {"height": 32, "width": 16, "cached": cached}
+    score_on(MeanColour(), easy, **how)
+    score_on_all(MeanColour(), [easy, drawn], **how)
+    targets = [easy, drawn]
+    CrossDomainEvaluator(lambda _: MeanColour(), lambda: targets, **how).evaluate("proposed")
+    assert embedded == [how] * (2 + 3 + 3)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_disk_that_fails_takes_no_other_targets_test_away(
+    easy: ReidDataset, hard: ReidDataset, place: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def embed(network: Any, sightings: Sequence[Sighting], **how: Any) -> Features:
+        if sightings[0] in hard.query:
+            raise OSError("No space left on device.")
+        return embed_sightings(network, sightings, **how)
+
+    monkeypatch.setattr(cross_domain, "embed_sightings", embed)
+    targets = [easy]
+    targets.insert(place, hard)
+    with pytest.raises(UntestedError, match=r"on 'hard' \(No space left on device\)") as failed:
+        score_on_all(MeanColour(), targets, **SIZE)
+    assert {name: one.means["mAP"] for name, one in failed.value.tests.items()} == {"easy": 1.0}
+
+
 def test_what_describes_a_picture_is_what_is_scored(easy: ReidDataset) -> None:
     """Behind this neck all pictures are at one point: each own picture is behind the stranger."""
 
@@ -257,6 +327,28 @@ def test_nni_gets_no_mean_of_some_of_the_targets_but_their_scores_are_kept(
         one.evaluate("proposed")
     assert told == []
     assert list(one.tests) == ["easy"]
+
+
+def test_a_model_that_is_being_trained_has_none_of_the_last_ones_tests(
+    easy: ReidDataset, told: list[Any]
+) -> None:
+    """Neither during its training nor behind it, where that fails."""
+    during: list[list[str]] = []
+
+    def train(model: Any) -> EmbeddingNetwork:
+        during.append(list(one.tests))
+        if model == "fails":
+            raise RuntimeError("The loss is not finite.")
+        return MeanColour()
+
+    one = CrossDomainEvaluator(train=train, targets=lambda: [easy], **SIZE)
+    one.evaluate("works")
+    assert list(one.tests) == ["easy"]
+    with pytest.raises(RuntimeError, match="not finite"):
+        one.evaluate("fails")
+    assert during == [[], []]
+    assert list(one.tests) == []
+    assert len(told) == 1
 
 
 def test_nni_can_write_it_down_and_read_it() -> None:

@@ -3,7 +3,7 @@
 The definition is written below as it reads, over all pairs.
 """
 
-from math import cos, radians, sin
+from math import cos, nextafter, radians, sin
 
 import numpy as np
 import pytest
@@ -94,6 +94,24 @@ def test_groups_are_those_of_the_definition_wherever_the_border_lies(eps: float)
     d = all_pairs(x, "jaccard", k1=6, k2=3)
     got = pseudo_labels(x, eps=eps, min_samples=3, k1=6, k2=3)
     assert got.tolist() == by_definition(d, [1] * len(x), eps, 3)
+
+
+@pytest.mark.parametrize("eps", [i / 20 + 0.003 for i in range(1, 19)])
+def test_a_mean_may_be_of_more_pictures_than_a_neighbourhood_holds(eps: float) -> None:
+    """Of 8, where a picture and its k1 others are 4."""
+    g = torch.Generator().manual_seed(1)
+    x = torch.unique(unit(torch.randn(40, 3, generator=g)), dim=0)
+    d = all_pairs(x, "jaccard", k1=3, k2=8)
+    got = pseudo_labels(x, eps=eps, min_samples=3, k1=3, k2=8)
+    assert got.tolist() == by_definition(d, [1] * len(x), eps, 3)
+
+
+def test_pictures_exactly_at_the_border_are_near() -> None:
+    """Their cosine is (1 + 1 + 1 - 1) / 4 = 1/2 to the last bit, and so is their distance."""
+    x = torch.tensor([[1.0, 1, 1, 1], [1, 1, 1, -1]])
+    for eps, expected in ((0.5, [0, 0]), (nextafter(0.5, 1), [0, 0]), (0.4999, [-1, -1])):
+        got = pseudo_labels(x, eps=eps, min_samples=2, distance="cosine")
+        assert got.tolist() == expected
 
 
 def test_groups_worked_out_by_hand() -> None:

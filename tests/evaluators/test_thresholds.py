@@ -55,6 +55,28 @@ def test_a_rate_that_is_met_exactly_is_allowed() -> None:
     assert threshold.similarity == pytest.approx(0.6)
 
 
+def test_a_threshold_within_a_run_of_strangers_by_hand() -> None:
+    """Strangers at .9, .8, .7 and .6, the own picture at .5: no point between them may be left out.
+
+    Of four pairs of two identities a rate of 0.5 allows two, .9 and .8, though no pair of one
+    identity is accepted before or behind them, so that the curve is straight there.
+    """
+    cosines = [0.9, 0.8, 0.7, 0.6, 0.5]
+    gallery = features([[c, math.sqrt(1 - c * c)] for c in cosines], [2, 3, 4, 5, 1], [1] * 5)
+    for exact_pairs in (0, 5):
+        (half,) = similarity_thresholds(
+            QUERY, gallery, rates=(0.5,), exact_pairs=exact_pairs
+        ).chosen
+        assert half.similarity == pytest.approx(0.8, abs=2 / BINS)
+        assert (half.false_accepts, half.true_accepts) == (0.5, 0.0)
+
+
+def test_as_many_cells_as_are_kept_exactly_are_sorted_and_one_more_is_counted_in_bins() -> None:
+    """One query and five gallery pictures: five cells."""
+    assert similarity_thresholds(QUERY, FIVE, exact_pairs=5).resolution == 0
+    assert similarity_thresholds(QUERY, FIVE, exact_pairs=4).resolution == 2 / BINS
+
+
 def test_a_tie_is_accepted_or_refused_as_one() -> None:
     """A picture of another identity is the query's own copy: nobody can be told from it."""
     gallery = features([[1, 0], [1, 0], [0, 1]], [1, 2, 3], [1, 1, 1])

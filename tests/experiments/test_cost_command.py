@@ -204,6 +204,49 @@ def test_the_reference_is_torchvisions_resnet50_on_the_same_images(
     assert timed == [(name, size) for size in sizes for name in ("MSINet", "ResNet")]
 
 
+def test_both_networks_are_timed_in_channels_last_order(
+    cost: Cost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the first convolution whose weight differs between the two orders."""
+    timed: dict[str, nn.Module] = {}
+
+    def forward_pass(network: nn.Module, images: torch.Tensor) -> Callable[[], None]:
+        timed[type(network).__name__] = network
+        return lambda: None
+
+    monkeypatch.setattr(cost_run, "forward_pass", forward_pass)
+    cost("--genotype", "msinet_msmt17", "--rounds", "1", "--batch", "1")
+    assert list(timed) == ["MSINet", "ResNet"]
+    for network in timed.values():
+        convolutions = [part for part in network.modules() if isinstance(part, nn.Conv2d)]
+        weight = next(
+            c.weight for c in convolutions if c.weight[0].numel() > c.weight[0, 0].numel() > 1
+        )
+        assert weight.is_contiguous(memory_format=torch.channels_last)
+        assert not weight.is_contiguous()
+
+
+def test_a_measurement_takes_nothing_from_the_callers_random_numbers(cost: Cost) -> None:
+    before = torch.get_rng_state()
+    cost("--genotype", "msinet_msmt17", "--rounds", "1", "--batch", "1")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_feature_that_is_asked_for_goes_before_the_checkpoints(
+    cost: Cost, tmp_path: Path
+) -> None:
+    """Saved to give the feature before its necks, which do not count then; behind them they do."""
+    blueprint = Blueprint(genotype=PUBLISHED_MSI, channel_factor=0.25, feature="pooled")
+    network = blueprint.build()
+    save_network(tmp_path / "best.pt", network, blueprint)
+    every = sum(parameter.numel() for parameter in network.parameters())
+    necks = sum(2 * c + c * c for c in (512 // 4, 256 // 4))
+    own = cost("--checkpoint", tmp_path / "best.pt")
+    asked_for = cost("--checkpoint", tmp_path / "best.pt", "--feature", "normalised")
+    assert (own["feature"], own["parameters_inference"]) == ("pooled", every - necks)
+    assert (asked_for["feature"], asked_for["parameters_inference"]) == ("normalised", every)
+
+
 def test_a_checkpoint_is_measured_as_it_was_trained(cost: Cost, tmp_path: Path) -> None:
     genotype = Genotype.load("msinet_msmt17")
     blueprint = Blueprint(

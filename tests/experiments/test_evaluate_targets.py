@@ -78,3 +78,8 @@ def test_a_data_set_without_queries_is_refused(tiny_folder: Path, tmp_path: Path
     (target,) = targets_of([str(tmp_path / "m.csv")])
     with pytest.raises(ValueError, match=r"m\.csv has no query pictures"):
         open_target(target)
+
+
+def test_the_home_of_nobody_is_no_place() -> None:
+    with pytest.raises(ValueError, match="is neither a folder or file here nor the name"):
+        open_target(targets_of(["~nobody_of_this_name/x"])[0])

@@ -398,3 +398,27 @@ def test_an_edition_is_found_under_the_name_of_its_data_set(
     with pytest.raises(ValueError, match="Far enough"):
         evaluation_set(None, {"trained_on": "x", "tested_on": said})
     assert asked == [known]
+
+
+@pytest.mark.parametrize(
+    ("said", "asked_for"),
+    [
+        ({"tested_on": "personx", "targets": ["msmt17"]}, "personx"),
+        ({"targets": ["msmt17", "personx"]}, "msmt17"),
+        ({"targets": []}, "market1501"),
+    ],
+)
+def test_a_file_that_was_not_tested_is_so_on_its_runs_target(
+    said: dict[str, Any], asked_for: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """best.pt of a cross-domain run, say, whose last.pt was tested."""
+    asked: list[str] = []
+
+    def opened(target: Target) -> None:
+        asked.append(target.label)
+        raise ValueError("Far enough.")
+
+    monkeypatch.setattr(export_run, "open_target", opened)
+    with pytest.raises(ValueError, match="Far enough"):
+        evaluation_set(None, {"trained_on": "market1501", **said})
+    assert asked == [asked_for]

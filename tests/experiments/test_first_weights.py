@@ -138,3 +138,21 @@ def test_a_file_is_told_from_another_by_its_content(tmp_path: Path) -> None:
     assert fingerprint(tmp_path / "a") == "e3b0c442"
     with pytest.raises(ValueError, match=r"no file .*nowhere"):
         fingerprint(tmp_path / "nowhere")
+
+
+def test_a_deeper_network_of_this_project_is_refused(tiny: Recipe, tmp_path: Path) -> None:
+    saved(override(tiny, {"space.depths": (2, 3)}), PUBLISHED, tmp_path / "a.pt")
+    shallow = override(tiny, {"space.depths": (1, 3)})
+    with pytest.raises(ValueError, match=r"^a\.pt holds \d+ weights of a backbone .* same depths"):
+        begun(shallow, PUBLISHED, tmp_path / "a.pt")
+
+
+def test_what_is_said_of_it_counts_what_matched_and_lists_the_rest(
+    tiny: Recipe, tmp_path: Path
+) -> None:
+    learnt = saved(tiny, EXCHANGE, tmp_path / "a.pt")
+    _, weights = begun(tiny, PUBLISHED, tmp_path / "a.pt")
+    first, second, third, *_ = str(weights).splitlines()
+    assert (first, second) == ("a.pt:", f"matched ({len(learnt)}), named in weights.json")
+    assert third.startswith("missing (")
+    assert ".slot" in third

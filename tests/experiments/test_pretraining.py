@@ -20,6 +20,7 @@ from experiments.recipe import Recipe
 from experiments.train import blueprint_of, network_of
 from nas_space.genotype import FIXED
 from nas_space.networks import load_network, read_network
+from nas_space.speed import channels_last
 
 PUBLISHED = FIXED["msinet_msmt17"]
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
@@ -126,7 +127,7 @@ def test_a_training_begins_with_its_backbone_and_lacks_the_local_head_alone(
     assert set(matched.matched) == set(learnt.state_dict())
     images = torch.randn(2, 3, 32, 16)
     with torch.no_grad():
-        first, second = (net.eval().heads(images)[0] for net in (network, learnt))
+        first, second = (net.eval().heads(images)[0] for net in (channels_last(network), learnt))
     assert torch.equal(first.normalised, second.normalised)
 
 

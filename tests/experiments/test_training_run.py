@@ -309,3 +309,32 @@ def test_without_labels_its_epochs_say_what_groups_they_found(
     stopped_after(2, free, tmp_path / "stopped", kind="unsupervised")
     trained(free, tmp_path / "stopped", kind="unsupervised", resume=True)
     assert_same(tmp_path / "stopped", tmp_path / "whole")
+
+
+def test_both_files_name_the_runs_targets(recipe: Recipe, tmp_path: Path) -> None:
+    trained(override(recipe, {"data.targets": (recipe.data.name,)}), tmp_path / "run")
+    for name in ("best.pt", "last.pt"):
+        assert read_network(tmp_path / "run" / name).info["targets"] == [recipe.data.name]
+
+
+def test_what_needs_no_picture_is_refused_before_one_is_read(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(_: object) -> None:
+        raise AssertionError("the data was read")
+
+    monkeypatch.setattr("experiments.training_run.looked_at", read)
+    (tmp_path / "w.pt").write_text("nothing")
+    with pytest.raises(ValueError, match=r"w\.pt is no "):
+        trained(recipe, tmp_path / "a", weights=tmp_path / "w.pt")
+    odd = override(recipe, {"retrain.network": "vit_tiny", "data.height": 20})
+    with pytest.raises(ValueError, match="multiples of 16"):
+        run_training(odd, None, tmp_path / "b", Reporter())
+
+
+def test_pictures_of_which_no_map_is_left_are_refused_in_a_sentence(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    tiny = override(recipe, {"data.height": 4, "data.width": 4})
+    with pytest.raises(ValueError, match=r"does not take images of 4 x 4 .* give a larger --size"):
+        trained(tiny, tmp_path / "run")

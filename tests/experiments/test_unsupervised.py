@@ -130,6 +130,52 @@ def test_groups_are_those_of_features_without_their_cameras(
     assert torch.equal(state(trained(others, recipe, settings)[0]), state(network))
 
 
+def test_centroids_begin_as_means_of_the_features_with_their_cameras(
+    recipe: Recipe, sightings: list[Sighting], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Standardised features only group: a batch's are compared with means of what it has itself."""
+    labels: list[Tensor] = []
+    begun: list[Tensor] = []
+    original = ContrastiveMemory.initialise
+
+    def group(feature: Tensor, **kwargs: Any) -> Tensor:
+        labels.append(pseudo_labels(feature, **kwargs))
+        return labels[-1]
+
+    def initialise(self: ContrastiveMemory, batches: Any) -> None:
+        original(self, batches)
+        begun.append(self.centroid.clone())
+
+    monkeypatch.setattr(unsupervised, "pseudo_labels", group)
+    monkeypatch.setattr(ContrastiveMemory, "initialise", initialise)
+    ordered = sorted(sightings, key=lambda sighting: sighting.path)
+    pictures = Pictures(ordered, height=recipe.data.height, width=recipe.data.width)
+    start = embed(Small(), pictures, ordered, device=torch.device("cpu"))
+
+    def means(feature: Tensor) -> Tensor:
+        unit = nn.functional.normalize(feature, dim=1)
+        groups = range(int(labels[0].max()) + 1)
+        total = torch.stack([unit[labels[0] == group].sum(dim=0) for group in groups])
+        return nn.functional.normalize(total, dim=1)
+
+    trained(sightings, recipe, replace(COSINE, cameras="standardised", eps=0.2))
+    torch.testing.assert_close(begun[0], means(start.vectors), rtol=0, atol=1e-4)
+    standardised = means(standardised_by_camera(start.vectors, start.cameras))
+    assert not torch.allclose(begun[0], standardised, atol=0.1)
+
+
+def test_the_network_learns_with_its_weights_in_channels_last_order(
+    recipe: Recipe, sightings: list[Sighting]
+) -> None:
+    network = Small()
+    weights = [part.weight for part in network.modules() if isinstance(part, nn.Conv2d)]
+    assert [weight.is_contiguous() for weight in weights] == [True]
+    trained(sightings, override(recipe, {"retrain.epochs": 1}), network=network)
+    (conv,) = (part for part in network.modules() if isinstance(part, nn.Conv2d))
+    assert conv.weight.is_contiguous(memory_format=torch.channels_last)
+    assert not conv.weight.is_contiguous()
+
+
 def contrast(feature: Tensor, group: list[int], centroid: list[Tensor], tau: float) -> float:
     """Minus the log-likelihood of the own centroid among all."""
     total = 0.0

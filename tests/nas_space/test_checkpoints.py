@@ -150,3 +150,18 @@ def test_a_file_of_this_project_is_sent_to_its_own_reader(tmp_path: Path) -> Non
     save_network(tmp_path / "best.pt", blueprint.build(), blueprint)
     with pytest.raises(ValueError, match="read it with load_network"):
         load_foreign(small(), tmp_path / "best.pt")
+
+
+def test_a_file_of_a_deeper_network_is_refused(tmp_path: Path) -> None:
+    """All that a ResNet-50 needs is in a ResNet-101, whose third stage goes on behind it."""
+    import torchvision
+
+    with torch.device("meta"):
+        names = torchvision.models.resnet101(weights=None).state_dict()
+    weights = {name: torch.zeros(tensor.shape) for name, tensor in names.items()}
+    network = PEERS["resnet50"](height=64, width=32)
+    before = network.get_parameter("backbone.conv1.weight").clone()
+    words = r"^resnet101\.pth holds \d+ weights of a backbone .* such as layer3\.10\.bn1\.bias: "
+    with pytest.raises(ValueError, match=words):
+        load_foreign(network, written(tmp_path, weights, "resnet101.pth"))
+    assert torch.equal(network.get_parameter("backbone.conv1.weight"), before)

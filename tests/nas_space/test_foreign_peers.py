@@ -1,5 +1,6 @@
 """Published weights of OSNet and of a small vision transformer: ours computes what theirs would."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -195,3 +196,25 @@ def test_a_part_that_no_peer_has_is_told_and_breaks_nothing(tmp_path: Path) -> N
     weights.state |= scales
     matched = load_foreign(VisionTransformer(height=64, width=64), weights.file(tmp_path))
     assert set(matched.unexpected) == {"head.bias", "head.weight", *scales}
+
+
+def test_positions_that_fit_are_taken_whatever_their_picture(tmp_path: Path) -> None:
+    """Of a transformer that was trained at 64 x 32: eight patches are no square."""
+    weights = Weights()
+    expected = vit_tiny(weights, images(64, 32))
+    network = PEERS["vit_tiny"](height=64, width=32).double().eval()
+    assert load_foreign(network, weights.file(tmp_path)).resized == ()
+    with torch.no_grad():
+        found = network.heads(images(64, 32))[0].pooled
+    torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(192,), (1, 1, 192), (2, 197, 192), (1, 197, 384), (1, 0, 192)])
+def test_positions_of_any_other_shape_are_refused_by_the_files_own(
+    shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    weights = Weights()
+    vit_tiny(weights, images(32, 32))
+    weights.state["pos_embed"] = torch.zeros(shape)
+    with pytest.raises(ValueError, match=re.escape(f"pos_embed of {list(shape)} was found: ")):
+        load_foreign(VisionTransformer(height=64, width=64), weights.file(tmp_path))

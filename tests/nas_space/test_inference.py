@@ -183,3 +183,48 @@ def test_the_package_has_no_other_names() -> None:
 
     with pytest.raises(AttributeError, match="no attribute 'load_networks'"):
         _ = nas_space.load_networks
+
+
+def test_what_is_no_picture_is_called_by_its_type(file: Path) -> None:
+    program = f"""
+import numpy as np, torch
+from nas_space import Embedder
+embedder = Embedder.load({str(file)!r})
+for handed_in in (
+    [np.zeros((64, 32, 3), np.uint8)], [torch.zeros(3, 64, 32)], [b"xyz"],
+    (name for name in ("a.jpg",)), torch.zeros(2, 3, 64, 32),
+):
+    try:
+        embedder(handed_in)
+    except ValueError as error:
+        print(str(error).partition(":")[0])
+"""
+    assert run(program).splitlines() == [
+        "A picture was handed in as numpy.ndarray",
+        "A picture was handed in as torch.Tensor",
+        "A picture was handed in as bytes",
+        "Pictures were handed in as generator",
+        "Pictures were handed in as torch.Tensor",
+    ]
+
+
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_no_picture_at_a_time_is_refused(file: Path, batch_size: int) -> None:
+    with pytest.raises(ValueError, match=f"^batch_size is {batch_size}: 1 picture"):
+        Embedder.load(file, batch_size=batch_size)
+
+
+def test_a_feature_that_is_none_is_refused(file: Path) -> None:
+    program = f"""
+from nas_space.networks import Blueprint, load_network
+for ask in (
+    lambda: load_network({str(file)!r}, feature="nonsense"),
+    lambda: Blueprint(network="resnet50", feature="nonsense"),
+):
+    try:
+        ask()
+    except ValueError as error:
+        print(error)
+"""
+    sentence = "No feature 'nonsense': expected one of pooled, normalised."
+    assert run(program).splitlines() == [sentence] * 2

@@ -24,7 +24,7 @@ from nas_space.networks import (
     save_network,
 )
 from nas_space.speed import channels_last
-from nas_space.torch_file import write_tensors
+from nas_space.torch_file import read_tensors, write_tensors
 
 EMPTY: dict[str, Any] = {"blueprint": {}, "weights": {}, "info": {}}
 MSI = Blueprint(genotype=PUBLISHED["msinet_msmt17"], height=64, width=32, channel_factor=0.25)
@@ -210,3 +210,13 @@ def test_a_file_of_something_else_is_refused(
 def test_a_blueprint_of_no_network_is_refused(fields: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Blueprint(**fields)
+
+
+@pytest.mark.parametrize(
+    "damage", [{"blueprint": None}, {"weights": None}, {"info": None}, {"weights": [1]}]
+)
+def test_a_damaged_network_is_called_one(damage: dict[str, Any], tmp_path: Path) -> None:
+    save_network(tmp_path / "n.pt", seeded(MSI), MSI)
+    write_tensors(tmp_path / "n.pt", read_tensors(tmp_path / "n.pt") | damage)
+    with pytest.raises(ValueError, match=r"^n\.pt is a damaged network of this project"):
+        load_network(tmp_path / "n.pt")

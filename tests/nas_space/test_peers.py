@@ -2,13 +2,15 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
+from torchvision.models import mobilenet_v3_large
 
 from nas_space.cost import measure_cost
 from nas_space.heads import EmbeddingNetwork
 from nas_space.osnet import OSBlock
-from nas_space.peers import PEERS, VisionTransformer
+from nas_space.peers import PEERS, Convolutional, VisionTransformer
 
 # Published numbers of parameters with 1,000 classes, less those of the classifier.
 RESNET50 = 25_557_032 - (2048 * 1000 + 1000)
@@ -128,3 +130,53 @@ def test_the_last_stage_of_a_resnet_keeps_the_size_of_its_map() -> None:
     network = built("resnet50", height=64, width=32)
     with torch.no_grad():
         assert network.describe(torch.zeros(1, 3, 64, 32)).last.shape == (1, 2048, 4, 2)
+
+
+@pytest.mark.parametrize("name", sorted(PEERS))
+def test_the_feature_that_is_asked_for_is_the_networks(name: str) -> None:
+    with torch.device("meta"):
+        plain = PEERS[name](height=256, width=128)
+        behind = PEERS[name](height=256, width=128, feature="normalised")
+    assert (plain.feature, behind.feature) == ("pooled", "normalised")
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3", "resnet50", "resnet101"])
+def test_a_convolutional_peers_feature_is_the_mean_of_its_last_map(name: str) -> None:
+    """Normalised by the batch, as an untrained network's maps else fade away."""
+    network = built(name, height=64, width=32).train()
+    assert isinstance(network, Convolutional)
+    network.requires_grad_(requires_grad=False)
+    for part in network.modules():
+        if isinstance(part, nn.Dropout):
+            part.eval()
+    x = torch.randn(2, 3, 64, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        (head,), last = network.describe(x)
+        (again,) = network.heads(x)
+    assert last[0, 0].numel() > 1
+    mean = last.flatten(2).sum(dim=2) / last[0, 0].numel()
+    assert (mean[0] - mean[1]).abs().max() > 0.01
+    assert (mean - last.amax(dim=(2, 3))).abs().max() > 0.01
+    torch.testing.assert_close(head.pooled, mean)
+    torch.testing.assert_close(again.pooled, mean)
+
+
+def test_a_mobilenet_normalises_with_torchvisions_epsilon() -> None:
+    with torch.device("meta"):
+        ours, theirs = PEERS["mobilenet_v3"](height=256, width=128), mobilenet_v3_large()
+    found, published = (
+        [part.eps for part in network.modules() if isinstance(part, nn.BatchNorm2d)]
+        for network in (ours, theirs)
+    )
+    assert found == published
+    assert set(published) == {1e-3}
+
+
+def test_a_transformers_positions_are_drawn_with_deviation_0_02() -> None:
+    """Of 129 * 192 = 24,768 numbers the deviation is known to 0.02 / sqrt(2 * 24,768) = 9e-5."""
+    network = built("vit_tiny")
+    assert isinstance(network, VisionTransformer)
+    drawn = network.encoder.pos_embedding.detach()
+    assert drawn.numel() == 129 * 192
+    assert float(drawn.std()) == pytest.approx(0.02, abs=5e-4)
+    assert float(drawn.mean()) == pytest.approx(0, abs=1e-3)

@@ -4,6 +4,7 @@ import ctypes
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -80,4 +81,27 @@ def test_a_kept_block_is_not_faulted_in_again() -> None:
 def test_another_system_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setattr(ctypes, "CDLL", None)
+    assert not keep_large_blocks()
+
+
+@pytest.mark.parametrize(("accepts", "asked"), [((0,), 1), ((1, 0), 2), ((1, 1, 1), 3)])
+def test_an_allocator_that_refuses_is_asked_for_nothing_more(
+    accepts: tuple[int, ...], asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A glibc before 2.35 refuses the threshold; each further setting would make it slower."""
+    answers, names = iter(accepts), []
+
+    def mallopt(name: int, _: int) -> int:
+        names.append(name)
+        return next(answers)
+
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace(mallopt=mallopt))
+    assert keep_large_blocks() == (0 not in accepts)
+    assert (len(names), names[0]) == (asked, -3)  # M_MMAP_THRESHOLD
+
+
+def test_a_library_without_settings_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace())
     assert not keep_large_blocks()

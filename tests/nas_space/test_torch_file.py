@@ -3,6 +3,7 @@
 from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -62,3 +63,28 @@ def test_a_write_that_breaks_off_leaves_the_old_file_and_nothing_beside_it(tmp_p
         write_tensors(tmp_path / "f.pt", {"weights": Breaks()})
     assert read_tensors(tmp_path / "f.pt")["info"] == CONTENT["info"]
     assert [file.name for file in tmp_path.iterdir()] == ["f.pt"]
+
+
+@pytest.mark.parametrize("number", [np.float32(0.75), np.float64(0.75), np.int64(3)])
+def test_a_score_of_numpy_beside_the_weights_is_read(tmp_path: Path, number: np.generic) -> None:
+    """As Torchreid writes its rank-1."""
+    torch.save({"state_dict": {"a": torch.ones(2)}, "rank1": number}, tmp_path / "f.pth.tar")
+    read = read_tensors(tmp_path / "f.pth.tar")
+    assert read["rank1"] == number
+    assert torch.equal(read["state_dict"]["a"], torch.ones(2))
+
+
+def test_safetensors_are_called_by_their_name(tmp_path: Path) -> None:
+    """Eight bytes of a length, so much JSON, and the numbers."""
+    header = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    content = len(header).to_bytes(8, "little") + header + bytes(4)
+    (tmp_path / "model.safetensors").write_bytes(content)
+    with pytest.raises(ValueError, match=r"^model\.safetensors is a file of safetensors: "):
+        read_tensors(tmp_path / "model.safetensors")
+
+
+def test_an_exported_program_is_called_one(tmp_path: Path) -> None:
+    program = torch.export.export(torch.nn.Linear(2, 2), (torch.ones(1, 2),))
+    torch.export.save(program, tmp_path / "n.pt2")
+    with pytest.raises(ValueError, match=r"^n\.pt2 is an exported program and no state dict"):
+        read_tensors(tmp_path / "n.pt2")
