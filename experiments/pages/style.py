@@ -71,7 +71,8 @@ RANKED = """
 .row{display:grid;grid-template-columns:132px minmax(0,1fr);gap:20px}
 .query .well{outline:3px solid var(--accent)}
 .ranks{list-style:none;margin:0;padding:0 0 0 20px;border-left:1px solid var(--edge);display:grid;
-  grid-template-columns:repeat(auto-fill,minmax(88px,1fr));gap:14px 10px;align-content:start}
+  grid-template-columns:repeat(auto-fill,minmax(max(74px,(100% - 120px)/13.01),1fr));
+  gap:14px 10px;align-content:start}
 .ranks .well{border:3px solid var(--tone)}
 .right{--tone:var(--right)}.wrong{--tone:var(--wrong)}.out{--tone:var(--out)}
 .ranks .out .well{border-style:dashed}
@@ -84,7 +85,9 @@ RANKED = """
 .sign{flex:none;width:21px;height:21px;border-radius:6px;background:var(--tone);color:var(--on);
   justify-content:center}
 .said{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
-.beyond{border-left:3px dotted var(--muted);padding-left:8px}
+.beyond{position:relative}
+.beyond::before{content:"";position:absolute;left:-6px;top:0;bottom:0;
+  border-left:3px dotted var(--muted)}
 .more{align-self:center;color:var(--muted);font-size:12.5px;text-align:center}
 .spread{display:flex;align-items:flex-end;gap:2px;height:44px;margin:4px 0 3px}
 .spread{border-bottom:1px solid var(--bar)}
@@ -96,7 +99,10 @@ RANKED = """
   grid-template-columns:repeat(auto-fill,minmax(80px,1fr))}}
 @media print{.card{break-inside:avoid}}
 """
-"""Of the ranked lists; ``--aspect`` is a picture's width by its height."""
+"""Of the ranked lists; ``--aspect`` is a picture's width by its height.
+
+A wide window has 13 places in a row: ten ranks, the first right one, and two that are left out.
+"""
 
 MAPS = """
 .pair{display:grid;gap:10px 12px;overflow-x:auto;align-items:start;
