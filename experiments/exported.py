@@ -15,6 +15,7 @@ from evaluators.retrieval import Features
 from experiments.describes import About
 from experiments.export_formats import FORMATS, METADATA, Runner, require_packages
 from experiments.export_graph import Colours
+from nas_space.torch_file import PROGRAM_RECORDS
 from reid_data.bars import bar
 from reid_data.pictures import Pictures
 from reid_data.records import Sighting
@@ -26,9 +27,6 @@ VERSION = 1
 
 _ONNX_BEGINS = b"\x08"
 """The tag of the first field of ONNX's model, ``ir_version``."""
-
-_PROGRAMS = ("/constants.pkl", "/archive_format")
-"""Ends of names in archives of TorchScript and of exported programs, and not of tensors alone."""
 
 _DESCRIBED = (
     "file_format", "precision", "genotype", "blueprint", "feature", "feature_dimension",
@@ -45,7 +43,7 @@ def is_exported(file: Path) -> bool:
     if not file.is_file():
         return False
     if zipfile.is_zipfile(file):
-        return bool(_records(file, *_PROGRAMS))
+        return bool(_records(file, *PROGRAM_RECORDS))
     with file.open("rb") as content:
         return content.read(len(_ONNX_BEGINS)) == _ONNX_BEGINS
 

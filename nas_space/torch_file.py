@@ -11,7 +11,7 @@ import torch
 
 from nas_space.replacing import replaced
 
-_EXPORTED = ("/constants.pkl", "/archive_format")
+PROGRAM_RECORDS = ("/constants.pkl", "/archive_format")
 """Ends of names in archives of TorchScript and of exported programs, and not of tensors alone."""
 
 _NUMBERS: list[Any] = [
@@ -66,7 +66,7 @@ def _refuse_other_formats(path: Path) -> None:
         )
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            exported = any(name.endswith(_EXPORTED) for name in archive.namelist())
+            exported = any(name.endswith(PROGRAM_RECORDS) for name in archive.namelist())
         if exported:
             raise ValueError(
                 f"{path.name} is an exported program and no state dict: give what a training wrote"

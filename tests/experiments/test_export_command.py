@@ -374,6 +374,19 @@ def test_an_opset_that_torch_cannot_write_is_no_other_opset(
     assert "where 99 was asked for" in refused(status, capsys)
 
 
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The labels of the targets that were to be opened; none is."""
+    labels: list[str] = []
+
+    def opened(target: Target) -> None:
+        labels.append(target.label)
+        raise ValueError("Far enough.")
+
+    monkeypatch.setattr(export_run, "open_target", opened)
+    return labels
+
+
 @pytest.mark.parametrize(
     ("said", "known"),
     [
@@ -386,15 +399,8 @@ def test_an_opset_that_torch_cannot_write_is_no_other_opset(
     ],
 )
 def test_an_edition_is_found_under_the_name_of_its_data_set(
-    said: str, known: str, monkeypatch: pytest.MonkeyPatch
+    said: str, known: str, asked: list[str]
 ) -> None:
-    asked: list[str] = []
-
-    def opened(target: Target) -> None:
-        asked.append(target.label)
-        raise ValueError("Far enough.")
-
-    monkeypatch.setattr(export_run, "open_target", opened)
     with pytest.raises(ValueError, match="Far enough"):
         evaluation_set(None, {"trained_on": "x", "tested_on": said})
     assert asked == [known]
@@ -409,16 +415,9 @@ def test_an_edition_is_found_under_the_name_of_its_data_set(
     ],
 )
 def test_a_file_that_was_not_tested_is_so_on_its_runs_target(
-    said: dict[str, Any], asked_for: str, monkeypatch: pytest.MonkeyPatch
+    said: dict[str, Any], asked_for: str, asked: list[str]
 ) -> None:
     """best.pt of a cross-domain run, say, whose last.pt was tested."""
-    asked: list[str] = []
-
-    def opened(target: Target) -> None:
-        asked.append(target.label)
-        raise ValueError("Far enough.")
-
-    monkeypatch.setattr(export_run, "open_target", opened)
     with pytest.raises(ValueError, match="Far enough"):
         evaluation_set(None, {"trained_on": "market1501", **said})
     assert asked == [asked_for]
