@@ -13,7 +13,7 @@ Says what a network costs: counts, which hold anywhere, and times, which are thi
 
 parameters            all of the network's; identity classifiers are no part of it
 parameters_inference  those that the feature depends on: 'pooled' needs no neck
-macs                  multiply-adds of one image
+macs                  multiply-adds of one image, those of the necks included
 latency_ms            of a batch: median over rounds in which the network and torchvision's
                       ResNet-50 take turns, in float32 and channels-last order, not compiled
 slowdown              how many times as long as that ResNet-50 it takes: median of the ratios

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from experiments.command import step
 from experiments.run_command import add_network, carried_out, parser_of, settings_of, size
 
 _EXAMPLE = "reid-nas train --recipe quickstart --genotype msinet_msmt17 --out runs/published"
@@ -46,6 +47,11 @@ def main(argv: Sequence[str]) -> int:
         recipe = resolve(arguments.recipe, settings)
         kind: RunKind = "training without labels" if arguments.unsupervised else "training"
         require_effect(settings, recipe, kind)
+        if arguments.unsupervised and arguments.weights is None:
+            step(
+                "No --weights: groups of what an untrained network sees are those of chance; begin"
+                " with weights that retrieve a little."
+            )
         result = run_training(
             recipe,
             None if named is None else Genotype.load(named),

@@ -157,3 +157,11 @@ def test_words_that_make_no_command_are_refused(
         train_command.main(["--recipe", "quickstart", "--out", str(tmp_path / "run"), *words])
     assert ended.value.code == 2
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("options", "said"), [(["--unsupervised"], 1), ([], 0)])
+def test_a_training_without_labels_and_weights_is_told_what_it_lacks(
+    options: list[str], said: int, train: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train("--genotype", "uniform_none", *options)
+    assert capsys.readouterr().err.count("No --weights: groups of what an untrained") == said
