@@ -121,7 +121,7 @@ def _require_no_larger(
         for name, place in places.items()
         if place is not None and place not in weights and belongs_to_backbone(place)
     ]
-    if beyond and not all(name.endswith(_COUNTER) for name in beyond):
+    if beyond:
         raise ValueError(
             f"{file} holds {len(beyond)} weights of a backbone that the network has no place for,"
             f" such as {min(beyond)}: it was made for a larger network; load it into that."
